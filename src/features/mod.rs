@@ -1,0 +1,30 @@
+//! A sentence becomes features: tokens, and n-grams of them as fixed 64-bit hashes.
+//!
+//! Pure: no I/O, no locks, no failure on any UTF-8 string. Training and serving both go through
+//! [`Analysis`], so a feature means the same on both sides.
+//!
+//! - [`normalise`]: NFKC and what becomes of each character's place in the sentence.
+//! - [`tokens`]: runs of word characters, single marks, their shapes.
+//! - [`hash`]: the hash of a token and of a sequence, part of the model file's format.
+//! - [`views`]: the families of n-grams.
+
+pub mod hash;
+mod normalise;
+mod tokens;
+mod views;
+
+pub use tokens::{Analysis, Token};
+pub use views::{Gram, View, for_each_character_ngram};
+
+/// Version of the tokeniser, the views and the hashes. A model trained under another version
+/// cannot be served; it is part of the model file.
+pub const FEATURES_VERSION: u32 = 1;
+
+/// A part of the sentence, in UTF-8 bytes, end exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// Byte behind the last.
+    pub end: u32,
+}

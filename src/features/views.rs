@@ -1,0 +1,264 @@
+//! The families of n-grams, each a sequence of hashes with places.
+//!
+//! Word and shape views see n-grams of one sequence, with a mark at each end of the sentence for
+//! n > 1. The character view sees each token alone, padded with a space on both sides, so that a
+//! token's features depend on the token alone.
+
+use super::tokens::{Analysis, Mark, Shape};
+use super::{Span, hash};
+
+/// How the start of a sentence is written in a feature.
+pub const BOUNDARY_START: &str = "<s>";
+/// How the end of a sentence is written in a feature.
+pub const BOUNDARY_END: &str = "</s>";
+
+/// Shortest character n-gram.
+const CHARACTERS_MIN: usize = 3;
+/// Longest character n-gram.
+const CHARACTERS_MAX: usize = 5;
+
+/// A family of features.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum View {
+    /// Single words.
+    Word1,
+    /// Pairs of words.
+    Word2,
+    /// Triples of words.
+    Word3,
+    /// One to three words, with names and numbers replaced by marks.
+    Shape,
+    /// Three to five characters of one padded token.
+    Character,
+}
+
+/// Where an n-gram stands among the items of its sequence: tokens, or shape items for the shape
+/// view. Position 0 is the boundary mark before the first item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gram {
+    start: u32,
+    len: u32,
+}
+
+impl View {
+    /// All views, in the order of the model file.
+    pub const ALL: [Self; 5] =
+        [Self::Word1, Self::Word2, Self::Word3, Self::Shape, Self::Character];
+
+    /// Position in [`Self::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Name of the view in settings, files and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Word1 => "word1",
+            Self::Word2 => "word2",
+            Self::Word3 => "word3",
+            Self::Shape => "shape",
+            Self::Character => "character",
+        }
+    }
+
+    /// The hash an n-gram of this view starts from.
+    #[inline]
+    fn seed(self) -> u64 {
+        match self {
+            // Words of all lengths share a seed: a 2-gram's hash is a step to the 3-gram's.
+            Self::Word1 | Self::Word2 | Self::Word3 => 0x5749_e3a1_6b0d_44c7,
+            Self::Shape => 0xa3d7_0b54_19c6_e82f,
+            Self::Character => 0x1f86_c95d_e270_3ab9,
+        }
+    }
+
+    /// Whether a sentence counts how often a feature occurs, and not only whether it does.
+    #[must_use]
+    pub fn counts_repeats(self) -> bool {
+        self == Self::Character
+    }
+
+    /// Calls `each` with every n-gram of the analysed sentence, repeats included.
+    ///
+    /// For the character view the place is that of the token, with length 1.
+    #[inline]
+    pub fn for_each(self, analysis: &Analysis, mut each: impl FnMut(u64, Gram)) {
+        let tokens = analysis.tokens();
+        match self {
+            Self::Word1 => ngrams(self, tokens, |t| t.hash, 1, &mut each),
+            Self::Word2 => ngrams(self, tokens, |t| t.hash, 2, &mut each),
+            Self::Word3 => ngrams(self, tokens, |t| t.hash, 3, &mut each),
+            Self::Shape => {
+                for n in 1..=3 {
+                    ngrams(self, &analysis.shapes, |s| s.hash, n, &mut each);
+                }
+            }
+            Self::Character => {
+                for (start, token) in (1..).zip(tokens) {
+                    let gram = Gram { start, len: 1 };
+                    for_each_character_ngram(analysis.folded(token), |hash| each(hash, gram));
+                }
+            }
+        }
+    }
+
+    /// Writes a feature for people: items joined by a space, boundary marks as `<s>` and `</s>`,
+    /// all character n-grams of a token as `~token`.
+    #[must_use]
+    pub fn write(self, analysis: &Analysis, gram: Gram) -> String {
+        let n_items = self.n_items(analysis);
+        let item = |at: usize| match at.checked_sub(1) {
+            None => BOUNDARY_START,
+            Some(at) if at >= n_items => BOUNDARY_END,
+            Some(at) if self == Self::Shape => analysis.shapes.get(at).map_or("", |s| s.text(analysis)),
+            Some(at) => analysis.tokens().get(at).map_or("", |t| analysis.folded(t)),
+        };
+        let start = gram.start as usize;
+        let items: Vec<_> = (start..start + gram.len as usize).map(item).collect();
+        let prefix = if self == Self::Character { "~" } else { "" };
+        format!("{prefix}{}", items.join(" "))
+    }
+
+    /// Returns the part of the sentence an n-gram covers, boundary marks left out.
+    #[must_use]
+    pub fn span(self, analysis: &Analysis, gram: Gram) -> Option<Span> {
+        let first = (gram.start as usize).saturating_sub(1);
+        let last = (gram.start + gram.len).saturating_sub(2) as usize;
+        let last = last.min(self.n_items(analysis).checked_sub(1)?);
+        let (first, last) = if self == Self::Shape {
+            (analysis.shapes.get(first)?.first as usize, analysis.shapes.get(last)?.last as usize)
+        } else {
+            (first, last)
+        };
+        let (first, last) = (analysis.tokens().get(first)?, analysis.tokens().get(last)?);
+        Some(Span { start: first.span.start, end: last.span.end })
+    }
+
+    fn n_items(self, analysis: &Analysis) -> usize {
+        if self == Self::Shape { analysis.shapes.len() } else { analysis.tokens().len() }
+    }
+}
+
+impl Shape {
+    fn text<'a>(&self, analysis: &'a Analysis) -> &'a str {
+        match self.mark {
+            Mark::Name => "Aa",
+            Mark::Number => "0",
+            Mark::Word => {
+                analysis.tokens().get(self.first as usize).map_or("", |t| analysis.folded(t))
+            }
+        }
+    }
+}
+
+/// Calls `each` with the n-grams of one length over `items`; n > 1 sees a mark at each end.
+#[inline]
+fn ngrams<T>(
+    view: View,
+    items: &[T],
+    hash_of: impl Fn(&T) -> u64,
+    n: usize,
+    each: &mut impl FnMut(u64, Gram),
+) {
+    let (start, end) = (hash::token(BOUNDARY_START), hash::token(BOUNDARY_END));
+    let marks = usize::from(n > 1);
+    let n_grams = (items.len() + 2 * marks + 1).saturating_sub(n);
+    let len = if n == 1 { 1 } else if n == 2 { 2 } else { 3 };
+    for (from, at) in (1 - marks..).zip(0..n_grams) {
+        let mut sequence = view.seed();
+        for position in from..from + n {
+            // Position 0 is the mark before the first item.
+            let item = match position.checked_sub(1) {
+                None => start,
+                Some(item) => items.get(item).map_or(end, &hash_of),
+            };
+            sequence = hash::extend(sequence, item);
+        }
+        debug_assert!(at < n_grams);
+        each(sequence, Gram { start: u32::try_from(from).unwrap_or(u32::MAX), len });
+    }
+}
+
+/// Calls `each` with the hash of every character 3- to 5-gram of a token padded with a space on
+/// both sides, repeats included.
+#[inline]
+pub fn for_each_character_ngram(folded: &str, mut each: impl FnMut(u64)) {
+    let padded = || std::iter::once(' ').chain(folded.chars()).chain(std::iter::once(' '));
+    // The sequences that begin at each of the last characters, by their length so far.
+    let mut open = [0u64; CHARACTERS_MAX];
+    for (at, c) in padded().enumerate() {
+        let item = u64::from(u32::from(c));
+        open.copy_within(..CHARACTERS_MAX - 1, 1);
+        open[0] = View::Character.seed();
+        for (before, sequence) in open.iter_mut().enumerate().take(at + 1) {
+            *sequence = hash::extend(*sequence, item);
+            if before + 1 >= CHARACTERS_MIN {
+                each(*sequence);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(view: View, sentence: &str) -> Vec<String> {
+        let mut analysis = Analysis::default();
+        analysis.analyse(sentence);
+        let mut out = Vec::new();
+        view.for_each(&analysis, |_, gram| out.push(view.write(&analysis, gram)));
+        out
+    }
+
+    #[test]
+    fn pairs_see_the_ends_of_the_sentence() {
+        assert_eq!(written(View::Word2, "We deny"), ["<s> we", "we deny", "deny </s>"]);
+        assert_eq!(written(View::Word3, "We deny"), ["<s> we deny", "we deny </s>"]);
+        assert_eq!(written(View::Word3, "No"), ["<s> no </s>"]);
+        assert_eq!(written(View::Word1, "We deny"), ["we", "deny"]);
+    }
+
+    #[test]
+    fn shapes_stand_for_names_and_numbers() {
+        let shapes = written(View::Shape, "We paid Ann Lee 5");
+        assert_eq!(shapes[..4], ["we", "paid", "Aa", "0"]);
+        assert!(shapes.contains(&"paid Aa 0".to_owned()));
+    }
+
+    #[test]
+    fn spans_leave_boundary_marks_out() {
+        let mut analysis = Analysis::default();
+        analysis.analyse("We paid Ann Lee 5");
+        let mut spans = Vec::new();
+        View::Shape.for_each(&analysis, |_, gram| spans.push(View::Shape.span(&analysis, gram)));
+        assert_eq!(spans[2], Some(Span { start: 8, end: 15 }));
+        let mut pairs = Vec::new();
+        View::Word2.for_each(&analysis, |_, gram| pairs.push(View::Word2.span(&analysis, gram)));
+        assert_eq!(pairs[0], Some(Span { start: 0, end: 2 }));
+        assert_eq!(pairs.last(), Some(&Some(Span { start: 16, end: 17 })));
+    }
+
+    #[test]
+    fn character_ngrams_are_those_of_the_padded_token() {
+        let expected = |gram: &str| {
+            gram.chars().fold(View::Character.seed(), |s, c| hash::extend(s, u64::from(u32::from(c))))
+        };
+        let mut hashes = Vec::new();
+        for_each_character_ngram("no", |hash| hashes.push(hash));
+        hashes.sort_unstable();
+        let mut wanted = [" no", "no ", " no "].map(expected);
+        wanted.sort_unstable();
+        assert_eq!(hashes, wanted);
+    }
+
+    #[test]
+    fn a_blank_sentence_has_no_single_features() {
+        assert!(written(View::Word1, " ").is_empty() && written(View::Character, "").is_empty());
+    }
+}

@@ -1,0 +1,73 @@
+//! The immutable classifier: labels, tables, scores, reasons.
+//!
+//! A [`Model`] is made once, by training or by loading a file, from checked [`Parts`], and never
+//! changes. A [`Scorer`] holds the buffers of one thread and classifies with any model.
+//!
+//! The score of a label is
+//!
+//! ```text
+//! score(k) = offset[k] + Σ over views v of 1/length[v] · Σ over the sentence's known features f of v of
+//!            count(f) · (mass[f] · background[v][k] + entry[f][k])
+//! ```
+//!
+//! with `count(f)` 1 but in the character view, and `length[v]` 1, or for length-normalised models
+//! the root of the summed `square[f]` (character view: summed over tokens, see [`score`]).
+//! Probabilities are the softmax of the scores.
+
+mod classification;
+mod evaluation;
+mod explain;
+mod metadata;
+mod parts;
+mod score;
+mod table;
+
+pub use classification::{AbstainReason, Classification, Contribution, Explanation, Outcome};
+pub use evaluation::{ConfusionCell, CoveragePoint, Evaluation, LabelEvaluation, Method};
+pub use metadata::{ChosenSettings, ChosenView, Metadata, Weighting};
+pub use parts::{Parts, PartsError};
+pub use score::{Options, Scorer};
+
+use table::Table;
+
+/// A trained classifier. Immutable; share it behind an `Arc`.
+#[derive(Debug)]
+pub struct Model {
+    metadata: Metadata,
+    n_features: usize,
+    table: Table,
+}
+
+impl Model {
+    /// Makes a model of parts, after checking everything that scoring relies on.
+    ///
+    /// # Errors
+    ///
+    /// Says which part is at fault and how: wrong length, unsorted hashes, a number that is not finite.
+    pub fn try_new(parts: &Parts) -> Result<Self, PartsError> {
+        parts.check()?;
+        Ok(Self {
+            metadata: parts.metadata.clone(),
+            n_features: parts.hashes.len(),
+            table: Table::new(parts),
+        })
+    }
+
+    /// What is known about the model besides its tables.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The labels, ascending by their UTF-8 bytes. Scores and probabilities follow this order.
+    #[must_use]
+    pub fn labels(&self) -> &[String] {
+        &self.metadata.labels
+    }
+
+    /// Number of features.
+    #[must_use]
+    pub fn n_features(&self) -> usize {
+        self.n_features
+    }
+}

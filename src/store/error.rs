@@ -1,0 +1,96 @@
+//! What can go wrong with stored models, by what a caller can do about it.
+
+use std::{io, path::PathBuf};
+
+use super::ModelName;
+use crate::model::PartsError;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no model of that name.
+    #[error("no model {name}")]
+    UnknownModel {
+        /// The name asked for.
+        name: ModelName,
+    },
+    /// The model has no such version.
+    #[error("model {name} has no version {version}")]
+    UnknownVersion {
+        /// The model.
+        name: ModelName,
+        /// The version asked for.
+        version: u64,
+    },
+    /// The model has versions, but none is active.
+    #[error("model {name} has no active version")]
+    NoActiveVersion {
+        /// The model.
+        name: ModelName,
+    },
+    /// The active version cannot be deleted.
+    #[error("version {version} of model {name} is active")]
+    VersionIsActive {
+        /// The model.
+        name: ModelName,
+        /// The version.
+        version: u64,
+    },
+    /// Another process or thread is writing to this model.
+    #[error("model {name} is being written by another process")]
+    Busy {
+        /// The model.
+        name: ModelName,
+    },
+    /// The file is not a model this program can read.
+    #[error("{path}: {problem}")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: FormatError,
+    },
+    /// The operating system refused.
+    #[error("{action} {path}")]
+    Io {
+        /// What was being done, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Why bytes are not a model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// Not a safetensors container, or a damaged one.
+    #[error("not a model file: {0}")]
+    Container(String),
+    /// Made by a program with another format.
+    #[error("format version {found}, this program reads {supported}")]
+    Version {
+        /// The file's version.
+        found: String,
+        /// The newest version this program reads.
+        supported: u32,
+    },
+    /// A tensor is missing, or has another type or shape than it should.
+    #[error("tensor {name}: {problem}")]
+    Tensor {
+        /// Name of the tensor.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The metadata is missing or not what it should be.
+    #[error("metadata: {0}")]
+    Metadata(String),
+    /// The content is not what was written.
+    #[error("the digest does not match the content")]
+    Digest,
+    /// The parts do not make a model.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
+}
