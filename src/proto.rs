@@ -4,5 +4,4 @@
 tonic::include_proto!("dictum.v1");
 
 /// The contract's descriptors, for reflection.
-pub const FILE_DESCRIPTOR_SET: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/dictum.v1.bin"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/dictum.v1.bin"));

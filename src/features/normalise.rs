@@ -68,7 +68,15 @@ mod tests {
 
     #[test]
     fn pieces_give_what_the_whole_gives() {
-        for s in ["ﬁne ½ ①", "カ\u{FF9E}", "e\u{301}\u{323}x", "\u{1100}\u{1161}\u{11A8}", "ﷺ", "a\u{308}", "Å"] {
+        for s in [
+            "ﬁne ½ ①",
+            "カ\u{FF9E}",
+            "e\u{301}\u{323}x",
+            "\u{1100}\u{1161}\u{11A8}",
+            "ﷺ",
+            "a\u{308}",
+            "Å",
+        ] {
             assert_eq!(normalised(s), s.nfkc().collect::<String>(), "{s:?}");
         }
     }

@@ -260,8 +260,14 @@ fn kind_of(c: char) -> Kind {
         // Zero-width joiners decide how letters join, not where words end.
         '\u{200c}' | '\u{200d}' => Kind::Attached,
         // Soft hyphen, directional marks, word joiner, variation selectors, byte order mark.
-        '\u{ad}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' => Kind::Ignored,
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' => Kind::Ignored,
         c if c.is_whitespace() => Kind::Space,
         c if is_combining_mark(c) => Kind::Attached,
         c if c.is_alphanumeric() => {
@@ -301,7 +307,10 @@ mod tests {
 
     #[test]
     fn words_and_single_marks_are_tokens() {
-        assert_eq!(folded("Don't pay 3.5 %_x!"), ["don", "'", "t", "pay", "3", ".", "5", "%", "_x", "!"]);
+        assert_eq!(
+            folded("Don't pay 3.5 %_x!"),
+            ["don", "'", "t", "pay", "3", ".", "5", "%", "_x", "!"]
+        );
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub const BOUNDARY_END: &str = "</s>";
 const CHARACTERS_MIN: usize = 3;
 /// Longest character n-gram.
 const CHARACTERS_MAX: usize = 5;
+/// Characters of a token that the character view looks at. It bounds the work for one token.
+const CHARACTERS_SEEN: usize = 64;
 
 /// A family of features.
 #[derive(
@@ -41,6 +43,13 @@ pub enum View {
 pub struct Gram {
     start: u32,
     len: u32,
+}
+
+impl Gram {
+    /// The places of single tokens, first to last, as the character view gives them.
+    pub fn tokens() -> impl Iterator<Item = Self> {
+        (1..).map(|start| Self { start, len: 1 })
+    }
 }
 
 impl View {
@@ -99,8 +108,7 @@ impl View {
                 }
             }
             Self::Character => {
-                for (start, token) in (1..).zip(tokens) {
-                    let gram = Gram { start, len: 1 };
+                for (gram, token) in Gram::tokens().zip(tokens) {
                     for_each_character_ngram(analysis.folded(token), |hash| each(hash, gram));
                 }
             }
@@ -115,7 +123,9 @@ impl View {
         let item = |at: usize| match at.checked_sub(1) {
             None => BOUNDARY_START,
             Some(at) if at >= n_items => BOUNDARY_END,
-            Some(at) if self == Self::Shape => analysis.shapes.get(at).map_or("", |s| s.text(analysis)),
+            Some(at) if self == Self::Shape => {
+                analysis.shapes.get(at).map_or("", |s| s.text(analysis))
+            }
             Some(at) => analysis.tokens().get(at).map_or("", |t| analysis.folded(t)),
         };
         let start = gram.start as usize;
@@ -168,7 +178,13 @@ fn ngrams<T>(
     let (start, end) = (hash::token(BOUNDARY_START), hash::token(BOUNDARY_END));
     let marks = usize::from(n > 1);
     let n_grams = (items.len() + 2 * marks + 1).saturating_sub(n);
-    let len = if n == 1 { 1 } else if n == 2 { 2 } else { 3 };
+    let len = if n == 1 {
+        1
+    } else if n == 2 {
+        2
+    } else {
+        3
+    };
     for (from, at) in (1 - marks..).zip(0..n_grams) {
         let mut sequence = view.seed();
         for position in from..from + n {
@@ -185,13 +201,14 @@ fn ngrams<T>(
 }
 
 /// Calls `each` with the hash of every character 3- to 5-gram of a token padded with a space on
-/// both sides, repeats included.
+/// both sides, repeats included; of a longer token only its first 64 characters.
 #[inline]
 pub fn for_each_character_ngram(folded: &str, mut each: impl FnMut(u64)) {
-    let padded = || std::iter::once(' ').chain(folded.chars()).chain(std::iter::once(' '));
+    let seen = folded.chars().take(CHARACTERS_SEEN);
+    let padded = std::iter::once(' ').chain(seen).chain(std::iter::once(' '));
     // The sequences that begin at each of the last characters, by their length so far.
     let mut open = [0u64; CHARACTERS_MAX];
-    for (at, c) in padded().enumerate() {
+    for (at, c) in padded.enumerate() {
         let item = u64::from(u32::from(c));
         open.copy_within(..CHARACTERS_MAX - 1, 1);
         open[0] = View::Character.seed();
@@ -247,7 +264,8 @@ mod tests {
     #[test]
     fn character_ngrams_are_those_of_the_padded_token() {
         let expected = |gram: &str| {
-            gram.chars().fold(View::Character.seed(), |s, c| hash::extend(s, u64::from(u32::from(c))))
+            gram.chars()
+                .fold(View::Character.seed(), |s, c| hash::extend(s, u64::from(u32::from(c))))
         };
         let mut hashes = Vec::new();
         for_each_character_ngram("no", |hash| hashes.push(hash));

@@ -42,7 +42,8 @@ impl Classification {
     pub fn ranked(&self, top_k: usize) -> Vec<(usize, f64)> {
         let mut ranked: Vec<_> = self.probabilities.iter().copied().enumerate().collect();
         let wanted = if top_k == 0 { ranked.len() } else { top_k.min(ranked.len()) };
-        let best_first = |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        let best_first =
+            |a: &(usize, f64), b: &(usize, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         if wanted < ranked.len() {
             ranked.select_nth_unstable_by(wanted, best_first);
             ranked.truncate(wanted);

@@ -61,7 +61,10 @@ impl Parts {
         let m = &self.metadata;
         if m.features_version != FEATURES_VERSION {
             let got = m.features_version;
-            return wrong("features_version", format!("{got}, this program has {FEATURES_VERSION}"));
+            return wrong(
+                "features_version",
+                format!("{got}, this program has {FEATURES_VERSION}"),
+            );
         }
         let n = m.labels.len();
         if !(2..=MAX_LABELS).contains(&n) {
