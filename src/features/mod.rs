@@ -3,16 +3,19 @@
 //! Pure: no I/O, no locks, no failure on any UTF-8 string. Training and serving both go through
 //! [`Analysis`], so a feature means the same on both sides.
 //!
-//! - [`normalise`]: NFKC and what becomes of each character's place in the sentence.
-//! - [`tokens`]: runs of word characters, single marks, their shapes.
+//! - `normalise`: NFKC and what becomes of each character's place in the sentence.
+//! - `tokens`: runs of word characters, single marks, their shapes.
 //! - [`hash`]: the hash of a token and of a sequence, part of the model file's format.
-//! - [`views`]: the families of n-grams.
+//! - `views`: the families of n-grams.
+//! - `index`: from a hash to a position.
 
 pub mod hash;
+mod index;
 mod normalise;
 mod tokens;
 mod views;
 
+pub use index::HashIndex;
 pub use tokens::{Analysis, Token};
 pub use views::{Gram, View, for_each_character_ngram};
 

@@ -46,6 +46,12 @@ pub struct Gram {
 }
 
 impl Gram {
+    /// Position of the first item.
+    #[must_use]
+    pub fn position(self) -> u32 {
+        self.start
+    }
+
     /// The places of single tokens, first to last, as the character view gives them.
     pub fn tokens() -> impl Iterator<Item = Self> {
         (1..).map(|start| Self { start, len: 1 })

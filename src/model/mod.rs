@@ -25,7 +25,7 @@ mod table;
 pub use classification::{AbstainReason, Classification, Contribution, Explanation, Outcome};
 pub use evaluation::{ConfusionCell, CoveragePoint, Evaluation, LabelEvaluation, Method};
 pub use metadata::{ChosenSettings, ChosenView, Metadata, Weighting};
-pub use parts::{Parts, PartsError};
+pub use parts::{MAX_LABELS, Parts, PartsError};
 pub use score::{Options, Scorer};
 
 use table::Table;

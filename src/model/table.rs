@@ -5,7 +5,7 @@
 //! and entries, as [`Parts`] describes them.
 
 use super::Parts;
-use crate::features::{self, View};
+use crate::features::{self, HashIndex, View};
 
 /// One looked-up feature, or the character features of one token.
 #[derive(Debug, Clone, Copy)]
@@ -36,9 +36,9 @@ pub(super) struct Table {
     pub(super) offsets: Vec<f64>,
     background: Vec<f64>,
     pub(super) is_normalised: bool,
-    features: Index,
+    features: HashIndex,
     feature_rows: Rows,
-    tokens: Index,
+    tokens: HashIndex,
     token_rows: Rows,
 }
 
@@ -52,7 +52,7 @@ impl Table {
             labels: parts.entry_labels.clone(),
             values: parts.entry_values.clone(),
         };
-        let features = Index::new(&parts.hashes);
+        let features = HashIndex::new(&parts.hashes);
         let token_hashes: Vec<_> =
             parts.vocabulary.iter().map(|t| features::hash::token(t)).collect();
         let mut table = Self {
@@ -61,7 +61,7 @@ impl Table {
             is_normalised: !parts.squares.is_empty(),
             features,
             feature_rows,
-            tokens: Index::new(&token_hashes),
+            tokens: HashIndex::new(&token_hashes),
             token_rows: Rows::default(),
         };
         let mut sum = RowSum::new(table.n_labels());
@@ -202,53 +202,5 @@ impl Rows {
             }
         }
         self.starts.push(u32::try_from(self.labels.len()).unwrap_or(u32::MAX));
-    }
-}
-
-/// An open-addressing index from hashes to their positions. Immutable; at most 4/5 full.
-#[derive(Debug)]
-struct Index {
-    /// Hash and position; [`EMPTY`] where there is none.
-    slots: Vec<(u64, u32)>,
-}
-
-/// A slot without a hash.
-const EMPTY: u32 = u32::MAX;
-
-impl Index {
-    fn new(hashes: &[u64]) -> Self {
-        let mut index = Self { slots: vec![(0, EMPTY); hashes.len() / 4 * 5 + 8] };
-        for (position, hash) in (0u32..).zip(hashes) {
-            let mut at = index.first_slot(*hash);
-            while index.slots.get(at).is_some_and(|(_, position)| *position != EMPTY) {
-                at = (at + 1) % index.slots.len();
-            }
-            if let Some(slot) = index.slots.get_mut(at) {
-                *slot = (*hash, position);
-            }
-        }
-        index
-    }
-
-    #[inline]
-    fn get(&self, hash: u64) -> Option<u32> {
-        let mut at = self.first_slot(hash);
-        loop {
-            let &(key, position) = self.slots.get(at)?;
-            if position == EMPTY {
-                return None;
-            }
-            if key == hash {
-                return Some(position);
-            }
-            at = if at + 1 == self.slots.len() { 0 } else { at + 1 };
-        }
-    }
-
-    /// Spreads hashes evenly over the slots by their upper bits, without a division.
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the upper half of a 128-bit product")]
-    fn first_slot(&self, hash: u64) -> usize {
-        ((u128::from(hash) * self.slots.len() as u128) >> 64) as usize
     }
 }

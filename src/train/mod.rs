@@ -3,17 +3,35 @@
 //! In the order of the flow:
 //!
 //! - [`examples`]: CSV or messages → a checked [`examples::Dataset`] and what was wrong with the rest.
-//! - `counts`: examples → which features occur in which example.
+//! - `folds`: which examples are judged together.
+//! - `counts`, `weigh`: examples → which features occur in which example, and what that is worth.
+//! - `out_of_fold`: scores under tables that did not count the example.
 //! - `select`: smoothing and weighting by out-of-fold log loss.
 //! - `pool`: the weights of the views, which are also the calibration.
-//! - `estimate`: the published tables, through linfa-bayes.
+//! - `estimate`, `assemble`: the published tables, through linfa-bayes, and the model they make.
 //! - `evaluate`: how good the model is.
 
+mod assemble;
+mod counts;
+mod estimate;
+mod evaluate;
 pub mod examples;
+mod folds;
+mod minimise;
+mod out_of_fold;
+mod pool;
+mod select;
+mod weigh;
+
+use rayon::prelude::*;
 
 use crate::features::View;
-use crate::model::{Evaluation, Model, Parts, Weighting};
+use crate::model::{Evaluation, MAX_LABELS, Method, Model, Options, Parts, Scorer, Weighting};
+use counts::Matrix;
+use evaluate::Judged;
 use examples::Dataset;
+use select::Problem;
+use weigh::Pattern;
 
 /// What may be set; everything else is found from the data.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,8 +152,35 @@ pub fn train(
     settings: &Settings,
     observer: &dyn Observer,
 ) -> Result<Parts, TrainError> {
-    let _ = (dataset, settings, observer);
-    todo!()
+    settings.check()?;
+    let label_counts = check_labels(dataset)?;
+    observer.progress(Stage::Counting, 0.0);
+    let labels: Vec<u16> =
+        dataset.examples.iter().map(|e| u16::try_from(e.label).unwrap_or(u16::MAX)).collect();
+    let priors = log_shares(&label_counts);
+    let folds = fold_members(&folds::assign(dataset, settings.folds, settings.seed));
+    let mut matrices = Vec::new();
+    for view in View::ALL.into_iter().filter(|view| settings.views.contains(view)) {
+        if observer.is_cancelled() {
+            return Err(TrainError::Cancelled);
+        }
+        matrices.push(Matrix::count(dataset, view));
+    }
+    let patterns: Vec<_> = matrices.iter().map(|matrix| Pattern::new(matrix, &labels)).collect();
+    let problem = Problem {
+        matrices: &matrices,
+        patterns: &patterns,
+        labels: &labels,
+        priors: &priors,
+        folds: &folds,
+    };
+    let selection = problem.select(settings, observer)?;
+    observer.progress(Stage::Pooling, 0.8);
+    let judged = problem.judge(&selection);
+    observer.progress(Stage::Pooling, 0.9);
+    let evaluation =
+        evaluate::summarise(&dataset.labels, &judged, Method::OutOfFold, &dataset.digest);
+    assemble::parts(dataset, settings, &problem, &selection, (label_counts, evaluation))
 }
 
 /// Judges a model on a dataset. Examples whose label the model does not know count as wrong.
@@ -148,6 +193,94 @@ pub fn evaluate(
     dataset: &Dataset,
     observer: &dyn Observer,
 ) -> Result<Evaluation, TrainError> {
-    let _ = (model, dataset, observer);
-    todo!()
+    let known: Vec<Option<usize>> =
+        dataset.labels.iter().map(|label| model.labels().binary_search(label).ok()).collect();
+    let judged: Vec<Judged> = dataset
+        .examples
+        .par_chunks(256)
+        .flat_map_iter(|examples| {
+            let mut scorer = Scorer::default();
+            let known = &known;
+            let is_cancelled = observer.is_cancelled();
+            examples.iter().filter(move |_| !is_cancelled).map(move |example| {
+                let answer = scorer.classify(model, &example.text, &Options::default());
+                let right = known.get(example.label).copied().flatten();
+                Judged::new(&answer.probabilities, right)
+            })
+        })
+        .collect();
+    if judged.len() < dataset.examples.len() {
+        return Err(TrainError::Cancelled);
+    }
+    Ok(evaluate::summarise(model.labels(), &judged, Method::GivenExamples, &dataset.digest))
+}
+
+impl Settings {
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::BadSetting`] for the first that is outside.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let bad = |setting, problem: String| Err(TrainError::BadSetting { setting, problem });
+        if self.alphas.is_empty() || self.alphas.len() > 16 {
+            return bad("alphas", format!("{} values, allowed are 1 to 16", self.alphas.len()));
+        }
+        if let Some(alpha) = self.alphas.iter().find(|a| !(1e-6..=1000.0).contains(*a)) {
+            return bad("alphas", format!("{alpha} is outside [0.000001, 1000]"));
+        }
+        if self.views.is_empty() {
+            return bad("views", "at least one is needed".to_owned());
+        }
+        if !(2..=50).contains(&self.folds) {
+            return bad("folds", format!("{} is outside [2, 50]", self.folds));
+        }
+        if !(0.0..=1.0).contains(&self.min_probability) {
+            return bad("min_probability", format!("{} is outside [0, 1]", self.min_probability));
+        }
+        Ok(())
+    }
+}
+
+/// Checks that there is something to tell apart, and something to judge it on. Returns the number of
+/// examples per label.
+fn check_labels(dataset: &Dataset) -> Result<Vec<u64>, TrainError> {
+    let found = dataset.labels.len();
+    if found < 2 {
+        return Err(TrainError::TooFewLabels { found });
+    }
+    if found > MAX_LABELS {
+        return Err(TrainError::TooManyLabels { found, limit: MAX_LABELS });
+    }
+    let mut counts = vec![0; found];
+    for example in &dataset.examples {
+        if let Some(count) = counts.get_mut(example.label) {
+            *count += 1;
+        }
+    }
+    match dataset.labels.iter().zip(&counts).find(|(_, count)| **count < 2) {
+        Some((label, count)) => {
+            Err(TrainError::TooFewExamples { label: label.clone(), found: *count })
+        }
+        None => Ok(counts),
+    }
+}
+
+/// Returns ln(share) of each label.
+fn log_shares(label_counts: &[u64]) -> Vec<f64> {
+    let real = |n: u64| weigh::real(usize::try_from(n).unwrap_or(usize::MAX));
+    let total = real(label_counts.iter().sum());
+    label_counts.iter().map(|n| (real(*n) / total).ln()).collect()
+}
+
+/// Turns each example's fold into the examples of each fold.
+fn fold_members(fold_of: &[u32]) -> Vec<Vec<usize>> {
+    let n_folds = fold_of.iter().max().map_or(0, |last| *last as usize + 1);
+    let mut members = vec![Vec::new(); n_folds];
+    for (example, fold) in fold_of.iter().enumerate() {
+        if let Some(members) = members.get_mut(*fold as usize) {
+            members.push(example);
+        }
+    }
+    members
 }

@@ -1,0 +1,160 @@
+//! Puts the model together: fits the published tables, folds the views' weights into them, and sorts
+//! everything as [`Parts`] wants it.
+
+use rayon::prelude::*;
+
+use super::examples::Dataset;
+use super::select::{Problem, SelectedView, Selection};
+use super::weigh::{Pattern, Weighed};
+use super::{Settings, TrainError, counts, estimate};
+use crate::features::{FEATURES_VERSION, View};
+use crate::model::{ChosenSettings, ChosenView, Evaluation, Metadata, Parts, Weighting};
+
+/// One feature of the finished model.
+struct Feature {
+    hash: u64,
+    mass: f32,
+    square: f32,
+    labels: Vec<u16>,
+    values: Vec<f32>,
+}
+
+/// Makes the parts of the model. `known` are the number of examples per label, and the evaluation.
+pub(super) fn parts(
+    dataset: &Dataset,
+    settings: &Settings,
+    problem: &Problem<'_>,
+    selection: &Selection<'_>,
+    known: (Vec<u64>, Evaluation),
+) -> Result<Parts, TrainError> {
+    let n_labels = problem.priors.len();
+    let mut background = vec![0.0; View::ALL.len() * n_labels];
+    let mut features = Vec::new();
+    let used = selection.views.iter().zip(problem.patterns).zip(&selection.pool.weights);
+    for ((view, pattern), weight) in used.filter(|(_, weight)| **weight > 0.0) {
+        let start = view.view.index() * n_labels;
+        let slots = background.get_mut(start..start + n_labels).unwrap_or_default();
+        let entries = fit_view(view, pattern, slots)?;
+        features.extend(fold_weight(&view.weighed, pattern, &entries, *weight));
+    }
+    features.par_sort_unstable_by_key(|feature| feature.hash);
+    // Two features with one hash: some 1 in 10^7 for ten million features. The first stands.
+    features.dedup_by_key(|feature| feature.hash);
+
+    let metadata = metadata(dataset, settings, selection, known);
+    let is_normalised = selection.weighting == Weighting::Idf;
+    let mut parts = Parts {
+        metadata,
+        offsets: selection.pool.offsets.clone(),
+        background,
+        hashes: Vec::with_capacity(features.len()),
+        masses: Vec::with_capacity(features.len()),
+        squares: Vec::new(),
+        entry_starts: vec![0],
+        entry_labels: Vec::new(),
+        entry_values: Vec::new(),
+        vocabulary: counts::vocabulary(dataset),
+    };
+    for feature in features {
+        parts.hashes.push(feature.hash);
+        parts.masses.push(feature.mass);
+        if is_normalised {
+            parts.squares.push(feature.square);
+        }
+        parts.entry_labels.extend(feature.labels);
+        parts.entry_values.extend(feature.values);
+        let end = u32::try_from(parts.entry_labels.len());
+        let too_large = |_| TrainError::Unusable("more than 2^32 table entries".to_owned());
+        parts.entry_starts.push(end.map_err(too_large)?);
+    }
+    parts.check().map_err(|e| TrainError::Unusable(e.to_string()))?;
+    Ok(parts)
+}
+
+/// Fits a view's tables. Returns what each entry adds beyond the background, and writes the
+/// background, centred over the labels.
+fn fit_view(
+    view: &SelectedView<'_>,
+    pattern: &Pattern,
+    background: &mut [f64],
+) -> Result<Vec<f64>, TrainError> {
+    let n_examples = view.weighed.matrix.starts.len().saturating_sub(1);
+    let sums = pattern.sums(&view.weighed, 0..n_examples);
+    let n_features = view.weighed.matrix.n_features();
+    let mut by_label: Vec<Vec<usize>> = vec![Vec::new(); background.len()];
+    for (entry, label) in pattern.labels.iter().enumerate() {
+        if let Some(entries) = by_label.get_mut(usize::from(*label)) {
+            entries.push(entry);
+        }
+    }
+    let tables: Vec<_> = by_label
+        .par_iter()
+        .map(|entries| {
+            let sums: Vec<f64> =
+                entries.iter().map(|e| sums.get(*e).copied().unwrap_or_default()).collect();
+            estimate::fit(&sums, n_features, view.alpha)
+        })
+        .collect::<Result<_, _>>()?;
+    let mut values = vec![0.0; pattern.n_entries()];
+    for (entries, table) in by_label.iter().zip(&tables) {
+        for (entry, log_probability) in entries.iter().zip(&table.log_probabilities) {
+            if let Some(value) = values.get_mut(*entry) {
+                *value = log_probability - table.background;
+            }
+        }
+    }
+    let mean = tables.iter().map(|t| t.background).sum::<f64>() / super::weigh::real(tables.len());
+    background.iter_mut().zip(&tables).for_each(|(b, table)| *b = table.background - mean);
+    Ok(values)
+}
+
+/// Folds a view's weight and its features' factors into the entries.
+#[allow(clippy::cast_possible_truncation, reason = "the file's numbers have single precision")]
+fn fold_weight<'a>(
+    weighed: &'a Weighed<'_>,
+    pattern: &'a Pattern,
+    entries: &'a [f64],
+    weight: f64,
+) -> impl Iterator<Item = Feature> + 'a {
+    let features = weighed.matrix.hashes.iter().zip(&weighed.factors).enumerate();
+    features.map(move |(feature, (hash, factor))| {
+        let row = pattern.row(feature);
+        let mass = weight * factor;
+        let values = entries.get(row.clone()).unwrap_or_default();
+        Feature {
+            hash: *hash,
+            mass: mass as f32,
+            square: factor.powi(2) as f32,
+            labels: pattern.labels.get(row).unwrap_or_default().to_vec(),
+            values: values.iter().map(|value| (mass * value) as f32).collect(),
+        }
+    })
+}
+
+fn metadata(
+    dataset: &Dataset,
+    settings: &Settings,
+    selection: &Selection<'_>,
+    (label_counts, evaluation): (Vec<u64>, Evaluation),
+) -> Metadata {
+    let chosen = |(view, weight): (&SelectedView<'_>, &f64)| ChosenView {
+        view: view.view,
+        alpha: view.alpha,
+        weight: *weight,
+    };
+    Metadata {
+        features_version: FEATURES_VERSION,
+        labels: dataset.labels.clone(),
+        label_counts,
+        settings: ChosenSettings {
+            weighting: selection.weighting,
+            views: selection.views.iter().zip(&selection.pool.weights).map(chosen).collect(),
+            folds: settings.folds,
+            seed: settings.seed,
+            refinement: None,
+        },
+        min_probability: settings.min_probability,
+        data_digest: dataset.digest.clone(),
+        evaluation,
+    }
+}

@@ -1,0 +1,135 @@
+//! Which features occur in which example: one sparse matrix a view.
+
+use rayon::prelude::*;
+
+use super::examples::Dataset;
+use crate::features::{Analysis, HashIndex, View};
+
+/// Examples analysed together by one thread.
+const CHUNK: usize = 256;
+
+/// The features of all examples in one view, sparse, row by row.
+#[derive(Debug)]
+pub(super) struct Matrix {
+    pub(super) view: View,
+    /// Hashes of the features, ascending. A feature's position is its number.
+    pub(super) hashes: Vec<u64>,
+    /// `n_examples + 1`: where each example's cells begin.
+    pub(super) starts: Vec<usize>,
+    /// Cells, ascending by feature within an example.
+    pub(super) cells: Vec<Cell>,
+}
+
+/// A feature that occurs in an example.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cell {
+    /// Number of the feature.
+    pub(super) feature: u32,
+    /// How often it counts: 1, or in the character view its occurrences.
+    pub(super) count: f32,
+    /// Its part of the squared length, before weighting: the sum over the sentence's tokens of the
+    /// square of its occurrences within the token.
+    pub(super) square: f32,
+}
+
+/// The same before features have numbers.
+#[derive(Debug, Clone, Copy)]
+struct RawCell {
+    hash: u64,
+    count: f32,
+    square: f32,
+}
+
+impl Matrix {
+    /// Number of features.
+    pub(super) fn n_features(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// The cells of one example.
+    pub(super) fn row(&self, example: usize) -> &[Cell] {
+        match (self.starts.get(example), self.starts.get(example + 1)) {
+            (Some(start), Some(end)) => self.cells.get(*start..*end).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    /// Counts the features of one view in all examples.
+    pub(super) fn count(dataset: &Dataset, view: View) -> Self {
+        let rows: Vec<Vec<RawCell>> = dataset
+            .examples
+            .par_chunks(CHUNK)
+            .flat_map_iter(|examples| {
+                let mut analysis = Analysis::default();
+                examples.iter().map(move |example| {
+                    analysis.analyse(&example.text);
+                    raw_row(&analysis, view)
+                })
+            })
+            .collect();
+        let mut hashes: Vec<u64> = rows.par_iter().flatten_iter().map(|cell| cell.hash).collect();
+        hashes.par_sort_unstable();
+        hashes.dedup();
+        let index = HashIndex::new(&hashes);
+
+        let mut starts = Vec::with_capacity(rows.len() + 1);
+        let mut end = 0;
+        starts.push(end);
+        starts.extend(rows.iter().map(|row| {
+            end += row.len();
+            end
+        }));
+        let number = |cell: &RawCell| Cell {
+            feature: index.get(cell.hash).unwrap_or_default(),
+            count: cell.count,
+            square: cell.square,
+        };
+        let cells = rows.par_iter().flat_map_iter(|row| row.iter().map(number)).collect();
+        Self { view, hashes, starts, cells }
+    }
+}
+
+/// The distinct features of a sentence, ascending by hash, which is also ascending by number.
+fn raw_row(analysis: &Analysis, view: View) -> Vec<RawCell> {
+    let mut occurrences = Vec::new();
+    view.for_each(analysis, |hash, gram| occurrences.push((hash, gram.position())));
+    occurrences.sort_unstable();
+    occurrences.chunk_by(|a, b| a.0 == b.0).filter_map(|run| raw_cell(run, view)).collect()
+}
+
+/// One feature from its occurrences, which are ascending by position.
+fn raw_cell(run: &[(u64, u32)], view: View) -> Option<RawCell> {
+    let hash = run.first()?.0;
+    if !view.counts_repeats() {
+        return Some(RawCell { hash, count: 1.0, square: 1.0 });
+    }
+    let in_tokens = run.chunk_by(|a, b| a.1 == b.1).map(|in_token| number(in_token.len()));
+    Some(RawCell { hash, count: number(run.len()), square: in_tokens.map(|n| n * n).sum() })
+}
+
+#[allow(clippy::cast_precision_loss, reason = "occurrences in one sentence are far below 2^24")]
+fn number(n: usize) -> f32 {
+    n as f32
+}
+
+/// Returns the folded text of every token of the examples, ascending by bytes.
+pub(super) fn vocabulary(dataset: &Dataset) -> Vec<String> {
+    let mut tokens: Vec<String> = dataset
+        .examples
+        .par_chunks(CHUNK)
+        .flat_map_iter(|examples| {
+            let mut analysis = Analysis::default();
+            let mut tokens: Vec<String> = Vec::new();
+            for example in examples {
+                analysis.analyse(&example.text);
+                tokens.extend(analysis.tokens().iter().map(|t| analysis.folded(t).to_owned()));
+            }
+            tokens.sort_unstable();
+            tokens.dedup();
+            tokens
+        })
+        .collect();
+    tokens.par_sort_unstable();
+    tokens.dedup();
+    tokens
+}

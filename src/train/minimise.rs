@@ -1,0 +1,222 @@
+//! Minimises a smooth convex function, some of whose arguments must not fall below 0.
+//!
+//! Limited-memory BFGS with two-metric projection: arguments that stand at 0 and want to go below are
+//! held there; the others move along the quasi-Newton direction and are cut off at 0 (Bertsekas 1982,
+//! "Projected Newton Methods for Optimization Problems with Simple Constraints"; the two-loop
+//! recursion is Nocedal and Wright, "Numerical Optimization", algorithm 7.4).
+
+use std::collections::VecDeque;
+
+/// Steps remembered for the curvature.
+const MEMORY: usize = 8;
+/// Halvings of a step before the search gives up.
+const MAX_HALVINGS: u32 = 30;
+/// Share of the expected decrease a step must bring.
+const SUFFICIENT_DECREASE: f64 = 1e-4;
+
+/// When to stop.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Most steps.
+    pub(super) max_steps: usize,
+    /// Stop when no argument's projected gradient is larger.
+    pub(super) gradient: f64,
+    /// Stop when a step improves the value by less.
+    pub(super) improvement: f64,
+}
+
+/// Where the search ended.
+#[derive(Debug, Clone)]
+pub(super) struct Minimum {
+    pub(super) arguments: Vec<f64>,
+    pub(super) value: f64,
+}
+
+/// Minimises `function`, which returns its value and writes its gradient.
+///
+/// The first `n_bounded` arguments stay at or above 0; `start` must satisfy that.
+pub(super) fn minimise(
+    start: Vec<f64>,
+    n_bounded: usize,
+    limits: Limits,
+    mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
+) -> Minimum {
+    let mut at = start;
+    let mut gradient = vec![0.0; at.len()];
+    let mut value = function(&at, &mut gradient);
+    let mut history = History::default();
+    for _ in 0..limits.max_steps {
+        let is_held = held(&at, &gradient, n_bounded);
+        if largest_free(&gradient, &is_held) <= limits.gradient {
+            break;
+        }
+        let mut direction = history.direction(&gradient, &is_held);
+        if dot(&direction, &gradient) >= 0.0 {
+            history = History::default();
+            direction = history.direction(&gradient, &is_held);
+        }
+        let first_step = if history.pairs.is_empty() { first_scale(&direction) } else { 1.0 };
+        let search =
+            Search { at: &at, gradient: &gradient, value, direction: &direction, n_bounded };
+        let Some((next, next_value, next_gradient)) = search.run(first_step, &mut function) else {
+            break;
+        };
+        history.remember(difference(&next, &at), difference(&next_gradient, &gradient));
+        let improvement = value - next_value;
+        (at, value, gradient) = (next, next_value, next_gradient);
+        if improvement < limits.improvement {
+            break;
+        }
+    }
+    Minimum { arguments: at, value }
+}
+
+/// The curvature seen in the last steps.
+#[derive(Debug, Default)]
+struct History {
+    /// Step, change of the gradient, and 1 over their product.
+    pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
+}
+
+impl History {
+    fn remember(&mut self, step: Vec<f64>, change: Vec<f64>) {
+        let product = dot(&step, &change);
+        // Only positive curvature keeps the estimate positive definite.
+        if product <= 1e-12 * dot(&change, &change) {
+            return;
+        }
+        if self.pairs.len() == MEMORY {
+            self.pairs.pop_front();
+        }
+        self.pairs.push_back((step, change, product.recip()));
+    }
+
+    /// Returns the quasi-Newton descent direction in the free arguments.
+    fn direction(&self, gradient: &[f64], is_held: &[bool]) -> Vec<f64> {
+        let mut q: Vec<f64> =
+            gradient.iter().zip(is_held).map(|(g, held)| if *held { 0.0 } else { -g }).collect();
+        let mut alphas = Vec::with_capacity(self.pairs.len());
+        for (step, change, rho) in self.pairs.iter().rev() {
+            let alpha = rho * dot(step, &q);
+            add_scaled(&mut q, change, -alpha);
+            alphas.push(alpha);
+        }
+        if let Some((step, change, _)) = self.pairs.back() {
+            let scale = dot(step, change) / dot(change, change);
+            q.iter_mut().for_each(|v| *v *= scale);
+        }
+        for ((step, change, rho), alpha) in self.pairs.iter().zip(alphas.iter().rev()) {
+            let beta = rho * dot(change, &q);
+            add_scaled(&mut q, step, alpha - beta);
+        }
+        for (value, held) in q.iter_mut().zip(is_held) {
+            if *held {
+                *value = 0.0;
+            }
+        }
+        q
+    }
+}
+
+/// A search along one direction, by halving.
+struct Search<'a> {
+    at: &'a [f64],
+    gradient: &'a [f64],
+    value: f64,
+    direction: &'a [f64],
+    n_bounded: usize,
+}
+
+impl Search<'_> {
+    fn run(
+        &self,
+        first_step: f64,
+        function: &mut impl FnMut(&[f64], &mut [f64]) -> f64,
+    ) -> Option<(Vec<f64>, f64, Vec<f64>)> {
+        let mut step = first_step;
+        let mut gradient = vec![0.0; self.at.len()];
+        for _ in 0..MAX_HALVINGS {
+            let next = self.moved(step);
+            let value = function(&next, &mut gradient);
+            let expected: f64 = dot(self.gradient, &next) - dot(self.gradient, self.at);
+            if value.is_finite() && value <= self.value + SUFFICIENT_DECREASE * expected {
+                return Some((next, value, gradient));
+            }
+            step /= 2.0;
+        }
+        None
+    }
+
+    fn moved(&self, step: f64) -> Vec<f64> {
+        let moved = self.at.iter().zip(self.direction).map(|(at, d)| at + step * d);
+        let bounded = |(i, v): (usize, f64)| if i < self.n_bounded { v.max(0.0) } else { v };
+        moved.enumerate().map(bounded).collect()
+    }
+}
+
+/// Which arguments stand at their bound and would leave it.
+fn held(at: &[f64], gradient: &[f64], n_bounded: usize) -> Vec<bool> {
+    let at_bound = |(i, (at, g)): (usize, (&f64, &f64))| i < n_bounded && *at <= 0.0 && *g > 0.0;
+    at.iter().zip(gradient).enumerate().map(at_bound).collect()
+}
+
+fn largest_free(gradient: &[f64], is_held: &[bool]) -> f64 {
+    let free = gradient.iter().zip(is_held).filter(|(_, held)| !**held);
+    free.map(|(g, _)| g.abs()).fold(0.0, f64::max)
+}
+
+/// Without curvature a unit step along the gradient may be far too long.
+fn first_scale(direction: &[f64]) -> f64 {
+    let length = dot(direction, direction).sqrt();
+    if length > 1.0 { length.recip() } else { 1.0 }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+fn add_scaled(to: &mut [f64], what: &[f64], scale: f64) {
+    for (to, what) in to.iter_mut().zip(what) {
+        *to += scale * what;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { max_steps: 200, gradient: 1e-10, improvement: 0.0 };
+
+    #[test]
+    fn finds_the_minimum_of_an_ill_conditioned_quadratic() {
+        let minimum = minimise(vec![3.0, -2.0, 5.0], 0, LIMITS, |x, g| {
+            let weights = [1.0, 100.0, 10_000.0];
+            let centre = [1.0, 2.0, 3.0];
+            let mut value = 0.0;
+            for i in 0..3 {
+                value += weights[i] * (x[i] - centre[i]).powi(2) / 2.0;
+                g[i] = weights[i] * (x[i] - centre[i]);
+            }
+            value
+        });
+        for (got, wanted) in minimum.arguments.iter().zip([1.0, 2.0, 3.0]) {
+            assert!((got - wanted).abs() < 1e-6, "{:?}", minimum.arguments);
+        }
+    }
+
+    #[test]
+    fn bounded_arguments_end_at_zero_where_they_want_to_go_below() {
+        // (x + 1)² + (y - 2)² + x·y, x and y at least 0: the minimum is at x = 0, y = 2.
+        let minimum = minimise(vec![1.0, 1.0], 2, LIMITS, |x, g| {
+            g[0] = 2.0 * (x[0] + 1.0) + x[1];
+            g[1] = 2.0 * (x[1] - 2.0) + x[0];
+            (x[0] + 1.0).powi(2) + (x[1] - 2.0).powi(2) + x[0] * x[1]
+        });
+        assert_eq!(minimum.arguments[0], 0.0);
+        assert!((minimum.arguments[1] - 2.0).abs() < 1e-8);
+    }
+}

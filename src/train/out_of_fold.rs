@@ -1,0 +1,122 @@
+//! Scores of every example under tables that did not count its fold.
+//!
+//! Counts are sums, so the tables "without fold f" come from the total less the fold's own sums; nothing is
+//! fitted again. The closed form of multinomial naive Bayes,
+//! `ln P(f | k) = ln(sum[f][k] + α) - ln(total[k] + α·n_features)`, is taken apart: a feature
+//! that never occurred under a label gives it the background `-ln(total[k] + α·n_features)`, any
+//! other `ln(sum[f][k] + α) - ln α` more (the constant `ln α` cancels between labels). So the work
+//! follows the labels a feature occurs under.
+
+use rayon::prelude::*;
+
+use super::weigh::{Pattern, Weighed, real};
+
+/// What the scores of one view are computed from.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub(super) weighed: &'a Weighed<'a>,
+    pub(super) pattern: &'a Pattern,
+    /// `n_entries`: sums over all examples.
+    pub(super) sums: Vec<f64>,
+    /// `n_labels`: sums of these by label.
+    pub(super) totals: Vec<f64>,
+}
+
+impl<'a> View<'a> {
+    /// Adds up the sums.
+    pub(super) fn new(weighed: &'a Weighed<'a>, pattern: &'a Pattern, n_labels: usize) -> Self {
+        let n_examples = weighed.matrix.starts.len().saturating_sub(1);
+        let sums = pattern.sums(weighed, 0..n_examples);
+        let totals = pattern.label_totals(&sums, n_labels);
+        Self { weighed, pattern, sums, totals }
+    }
+
+    /// Scores the examples of every fold, `N` smoothings at once.
+    ///
+    /// `folds` lists the examples of each fold; of those, the ones `wanted` says are scored. Returns
+    /// (example, `n_labels` rows of `N` centred scores) in the order of the folds.
+    pub(super) fn scores<const N: usize>(
+        &self,
+        alphas: [f64; N],
+        folds: &[Vec<usize>],
+        wanted: impl Fn(usize) -> bool + Sync,
+    ) -> Vec<(usize, Vec<[f32; N]>)> {
+        let base: Vec<[f32; N]> =
+            self.sums.par_iter().map(|sum| alphas.map(|alpha| entry(*sum, alpha))).collect();
+        folds
+            .par_iter()
+            .flat_map_iter(|fold| {
+                let tables = self.tables_without(fold, &base, alphas);
+                let scored: Vec<_> = fold.iter().copied().filter(|e| wanted(*e)).collect();
+                scored.into_iter().map(move |e| (e, self.score(e, &tables)))
+            })
+            .collect()
+    }
+
+    /// The tables of all examples but those of one fold.
+    fn tables_without<const N: usize>(
+        &self,
+        fold: &[usize],
+        base: &[[f32; N]],
+        alphas: [f64; N],
+    ) -> Tables<N> {
+        let mut entries = base.to_vec();
+        let fold_sums = self.pattern.sums(self.weighed, fold.iter().copied());
+        for ((slot, sum), fold_sum) in entries.iter_mut().zip(&self.sums).zip(&fold_sums) {
+            if *fold_sum != 0.0 {
+                *slot = alphas.map(|alpha| entry((sum - fold_sum).max(0.0), alpha));
+            }
+        }
+        let fold_totals = self.pattern.label_totals(&fold_sums, self.totals.len());
+        let n_features = real(self.weighed.matrix.n_features());
+        let background = |(total, fold): (&f64, &f64)| {
+            alphas.map(|alpha| -((total - fold).max(0.0) + alpha * n_features).ln())
+        };
+        Tables {
+            entries,
+            background: self.totals.iter().zip(&fold_totals).map(background).collect(),
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "scores are kept in single precision")]
+    fn score<const N: usize>(&self, example: usize, tables: &Tables<N>) -> Vec<[f32; N]> {
+        let mut scores = vec![[0f32; N]; self.totals.len()];
+        let mut mass = 0.0;
+        for (feature, value) in self.weighed.row(example) {
+            mass += f64::from(value);
+            let row = self.pattern.row(feature);
+            let labels = self.pattern.labels.get(row.clone()).unwrap_or_default();
+            let entries = tables.entries.get(row).unwrap_or_default();
+            for (label, entry) in labels.iter().zip(entries) {
+                if let Some(score) = scores.get_mut(usize::from(*label)) {
+                    score.iter_mut().zip(entry).for_each(|(s, e)| *s += value * e);
+                }
+            }
+        }
+        let mut means = [0.0; N];
+        for (score, background) in scores.iter_mut().zip(&tables.background) {
+            for ((score, background), mean) in score.iter_mut().zip(background).zip(&mut means) {
+                *score += (mass * background) as f32;
+                *mean += f64::from(*score) / real(self.totals.len());
+            }
+        }
+        for score in &mut scores {
+            score.iter_mut().zip(&means).for_each(|(s, mean)| *s -= *mean as f32);
+        }
+        scores
+    }
+}
+
+/// Log tables for several smoothings at once.
+struct Tables<const N: usize> {
+    /// `n_entries`: beyond the background.
+    entries: Vec<[f32; N]>,
+    /// `n_labels`.
+    background: Vec<[f64; N]>,
+}
+
+/// What a pair of feature and label adds beyond the background.
+#[allow(clippy::cast_possible_truncation, reason = "scores are kept in single precision")]
+fn entry(sum: f64, alpha: f64) -> f32 {
+    (sum / alpha).ln_1p() as f32
+}

@@ -1,0 +1,144 @@
+//! Weighs the views: probability ∝ exp(offset[label] + Σ over views of weight[view] · score[view][label]),
+//! weights at least 0, fitted to out-of-fold scores by minimising log loss. Convex, a handful of
+//! parameters; it is also the calibration.
+
+use rayon::prelude::*;
+
+use super::minimise::{Limits, minimise};
+use super::weigh::real;
+
+/// Examples whose part of the sum is added up before the parts are, in their order, so that the
+/// number of threads does not change the result.
+const CHUNK: usize = 128;
+/// Strength of the ridge that holds the offsets to the log priors.
+const OFFSET_RIDGE: f64 = 1e-3;
+/// Where the weights start, summed over the views.
+const START_WEIGHT: f64 = 0.3;
+
+/// Out-of-fold scores of some examples under several views.
+#[derive(Debug)]
+pub(super) struct Scores<'a> {
+    /// One a view: `n_examples × n_labels`, centred over the labels.
+    pub(super) views: Vec<&'a [f32]>,
+    /// `n_examples`: the right labels.
+    pub(super) labels: &'a [u16],
+    /// `n_labels`: log priors.
+    pub(super) priors: &'a [f64],
+}
+
+/// Weights and offsets.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    /// One a view, at least 0.
+    pub(super) weights: Vec<f64>,
+    /// One a label.
+    pub(super) offsets: Vec<f64>,
+    /// Mean negative log probability of the right labels, in nats, with the ridge.
+    pub(super) loss: f64,
+}
+
+impl Scores<'_> {
+    /// Fits weights and offsets to the chosen examples, from an earlier pool where there is one.
+    pub(super) fn fit(&self, examples: &[usize], start: Option<&Pool>) -> Pool {
+        let (n_views, n_labels) = (self.views.len(), self.priors.len());
+        let arguments = match start {
+            Some(pool) => {
+                let shifts = pool.offsets.iter().zip(self.priors).map(|(o, p)| o - p);
+                pool.weights.iter().copied().chain(shifts).collect()
+            }
+            None => {
+                let mut arguments = vec![START_WEIGHT / real(n_views); n_views];
+                arguments.resize(n_views + n_labels, 0.0);
+                arguments
+            }
+        };
+        let limits = Limits { max_steps: 100, gradient: 1e-5, improvement: 1e-8 };
+        let minimum = minimise(arguments, n_views, limits, |arguments, gradient| {
+            self.loss(examples, arguments, gradient)
+        });
+        let (weights, shifts) = minimum.arguments.split_at(n_views);
+        Pool {
+            weights: weights.to_vec(),
+            offsets: shifts.iter().zip(self.priors).map(|(s, p)| s + p).collect(),
+            loss: minimum.value,
+        }
+    }
+
+    /// Mean log loss with the ridge; `arguments` are the weights, then the offsets less the priors.
+    fn loss(&self, examples: &[usize], arguments: &[f64], gradient: &mut [f64]) -> f64 {
+        let n_views = self.views.len();
+        let (weights, shifts) = arguments.split_at(n_views);
+        let offsets: Vec<f64> = shifts.iter().zip(self.priors).map(|(s, p)| s + p).collect();
+        let parts: Vec<(f64, Vec<f64>)> = examples
+            .par_chunks(CHUNK)
+            .map(|chunk| self.part_of_loss(chunk, weights, &offsets))
+            .collect();
+        gradient.fill(0.0);
+        let mut loss = 0.0;
+        for (part, part_gradient) in parts {
+            loss += part;
+            gradient.iter_mut().zip(part_gradient).for_each(|(sum, part)| *sum += part);
+        }
+        let n = real(examples.len().max(1));
+        gradient.iter_mut().for_each(|g| *g /= n);
+        for (gradient, shift) in gradient.iter_mut().skip(n_views).zip(shifts) {
+            *gradient += 2.0 * OFFSET_RIDGE * shift;
+        }
+        loss / n + OFFSET_RIDGE * shifts.iter().map(|s| s * s).sum::<f64>()
+    }
+
+    fn part_of_loss(
+        &self,
+        examples: &[usize],
+        weights: &[f64],
+        offsets: &[f64],
+    ) -> (f64, Vec<f64>) {
+        let (n_views, n_labels) = (weights.len(), offsets.len());
+        let mut gradient = vec![0.0; n_views + n_labels];
+        let mut z = vec![0.0; n_labels];
+        let mut loss = 0.0;
+        for &example in examples {
+            self.pooled(example, weights, offsets, &mut z);
+            let right = self.label(example);
+            loss -= log_softmax(&mut z).get(right).copied().unwrap_or_default();
+            // From here on `z` is the gradient by the label scores: probability less the truth.
+            z.iter_mut().for_each(|z| *z = z.exp());
+            if let Some(z) = z.get_mut(right) {
+                *z -= 1.0;
+            }
+            for (view, gradient) in (0..n_views).zip(&mut gradient) {
+                let scores = self.row(view, example);
+                *gradient += scores.iter().zip(&z).map(|(s, z)| f64::from(*s) * z).sum::<f64>();
+            }
+            gradient.iter_mut().skip(n_views).zip(&z).for_each(|(g, z)| *g += z);
+        }
+        (loss, gradient)
+    }
+
+    /// Writes the pooled scores of one example.
+    pub(super) fn pooled(&self, example: usize, weights: &[f64], offsets: &[f64], z: &mut [f64]) {
+        z.copy_from_slice(offsets);
+        for (view, weight) in weights.iter().enumerate() {
+            let scores = self.row(view, example);
+            z.iter_mut().zip(scores).for_each(|(z, s)| *z += weight * f64::from(*s));
+        }
+    }
+
+    fn row(&self, view: usize, example: usize) -> &[f32] {
+        let n = self.priors.len();
+        let scores = self.views.get(view).copied().unwrap_or_default();
+        scores.get(example * n..(example + 1) * n).unwrap_or_default()
+    }
+
+    fn label(&self, example: usize) -> usize {
+        self.labels.get(example).copied().unwrap_or_default().into()
+    }
+}
+
+/// Turns scores into log probabilities in place.
+pub(super) fn log_softmax(z: &mut [f64]) -> &[f64] {
+    let highest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let log_total = z.iter().map(|z| (z - highest).exp()).sum::<f64>().ln() + highest;
+    z.iter_mut().for_each(|z| *z -= log_total);
+    z
+}

@@ -1,0 +1,209 @@
+//! Chooses smoothing and weighting by out-of-fold log loss.
+
+use rayon::prelude::*;
+
+use super::counts::Matrix;
+use super::evaluate::Judged;
+use super::out_of_fold::View;
+use super::pool::{Pool, Scores, log_softmax};
+use super::weigh::{Pattern, Weighed, real};
+use super::{Observer, Settings, Stage, TrainError};
+use crate::features;
+use crate::model::Weighting;
+
+/// Smoothings that are scored in one pass.
+const LANES: usize = 8;
+/// Examples on which smoothings are compared; more would not change the choice.
+const N_COMPARED: usize = 4_000;
+/// Newton steps to the best exponent of a view.
+const EXPONENT_STEPS: usize = 4;
+
+/// Groups of folds for which the weights are fitted anew to judge them.
+const N_GROUPS: usize = 5;
+
+/// What training works on.
+#[derive(Debug)]
+pub(super) struct Problem<'a> {
+    /// One a view.
+    pub(super) matrices: &'a [Matrix],
+    /// One a view.
+    pub(super) patterns: &'a [Pattern],
+    /// `n_examples`.
+    pub(super) labels: &'a [u16],
+    /// `n_labels`: log of the labels' shares.
+    pub(super) priors: &'a [f64],
+    /// The examples of each fold.
+    pub(super) folds: &'a [Vec<usize>],
+}
+
+/// What was chosen, with the scores it was chosen by.
+#[derive(Debug)]
+pub(super) struct Selection<'a> {
+    pub(super) weighting: Weighting,
+    pub(super) views: Vec<SelectedView<'a>>,
+    pub(super) pool: Pool,
+}
+
+/// One view under the chosen weighting.
+#[derive(Debug)]
+pub(super) struct SelectedView<'a> {
+    pub(super) view: features::View,
+    pub(super) weighed: Weighed<'a>,
+    pub(super) alpha: f64,
+    /// `n_examples × n_labels`, centred out-of-fold scores.
+    pub(super) scores: Vec<f32>,
+}
+
+impl<'a> Problem<'a> {
+    /// Chooses what the settings leave open.
+    pub(super) fn select(
+        &self,
+        settings: &Settings,
+        observer: &dyn Observer,
+    ) -> Result<Selection<'a>, TrainError> {
+        let weightings = match settings.weighting {
+            Some(weighting) => vec![weighting],
+            None => vec![Weighting::Presence, Weighting::Idf],
+        };
+        let examples: Vec<usize> = (0..self.labels.len()).collect();
+        let steps = real(weightings.len() * (self.matrices.len() + 1));
+        let mut done = 0.0;
+        let mut best: Option<Selection<'a>> = None;
+        for weighting in weightings {
+            let mut views = Vec::new();
+            for (matrix, pattern) in self.matrices.iter().zip(self.patterns) {
+                observer.progress(Stage::Selecting, 0.2 + 0.6 * done / steps);
+                if observer.is_cancelled() {
+                    return Err(TrainError::Cancelled);
+                }
+                views.push(self.select_alpha(matrix, pattern, weighting, &settings.alphas));
+                done += 1.0;
+            }
+            let pool = self.scores(&views).fit(&examples, None);
+            done += 1.0;
+            if best.as_ref().is_none_or(|best| pool.loss < best.pool.loss) {
+                best = Some(Selection { weighting, views, pool });
+            }
+        }
+        best.ok_or(TrainError::Cancelled)
+    }
+
+    /// The out-of-fold scores of chosen views, for pooling.
+    pub(super) fn scores<'b>(&'b self, views: &'b [SelectedView<'_>]) -> Scores<'b> {
+        Scores {
+            views: views.iter().map(|v| v.scores.as_slice()).collect(),
+            labels: self.labels,
+            priors: self.priors,
+        }
+    }
+
+    /// Judges every example by tables and weights that did not see its fold: the weights are fitted anew
+    /// without each group of folds.
+    pub(super) fn judge(&self, selection: &Selection<'_>) -> Vec<Judged> {
+        let scores = self.scores(&selection.views);
+        let n_groups = N_GROUPS.min(self.folds.len());
+        let mut judged = Vec::with_capacity(self.labels.len());
+        for group in 0..n_groups {
+            let is_inside = |fold: &usize| fold % n_groups == group;
+            let members = |inside: bool| {
+                let folds = (0..self.folds.len()).filter(move |f| is_inside(f) == inside);
+                folds.flat_map(|f| self.folds.get(f).into_iter().flatten().copied())
+            };
+            let outside: Vec<usize> = members(false).collect();
+            let pool = scores.fit(&outside, Some(&selection.pool));
+            let mut z = vec![0.0; self.priors.len()];
+            for example in members(true) {
+                scores.pooled(example, &pool.weights, &pool.offsets, &mut z);
+                log_softmax(&mut z);
+                z.iter_mut().for_each(|z| *z = z.exp());
+                let right = self.labels.get(example).copied().unwrap_or_default();
+                judged.push((example, Judged::new(&z, Some(right.into()))));
+            }
+        }
+        judged.sort_unstable_by_key(|(example, _)| *example);
+        judged.into_iter().map(|(_, judged)| judged).collect()
+    }
+
+    fn select_alpha(
+        &self,
+        matrix: &'a Matrix,
+        pattern: &Pattern,
+        weighting: Weighting,
+        alphas: &[f64],
+    ) -> SelectedView<'a> {
+        let weighed = Weighed::new(matrix, weighting);
+        let view = View::new(&weighed, pattern, self.priors.len());
+        let mut best = (f64::INFINITY, alphas.first().copied().unwrap_or(1.0));
+        if alphas.len() > 1 {
+            for group in alphas.chunks(LANES) {
+                for (alpha, loss) in group.iter().zip(self.losses(&view, group)) {
+                    if loss < best.0 {
+                        best = (loss, *alpha);
+                    }
+                }
+            }
+        }
+        let scores = self.all_scores(&view, best.1);
+        SelectedView { view: matrix.view, weighed, alpha: best.1, scores }
+    }
+
+    /// The log loss of a view alone under each smoothing, at its best exponent.
+    fn losses(&self, view: &View<'_>, alphas: &[f64]) -> Vec<f64> {
+        let last = alphas.last().copied().unwrap_or(1.0);
+        let lanes: [f64; LANES] = std::array::from_fn(|l| alphas.get(l).copied().unwrap_or(last));
+        let stride = self.labels.len().div_ceil(N_COMPARED).max(1);
+        let scored = view.scores(lanes, self.folds, |example| example % stride == 0);
+        let loss = |lane: usize| self.loss_at_best_exponent(&scored, lane);
+        (0..alphas.len()).into_par_iter().map(loss).collect()
+    }
+
+    /// Minimises the loss of `softmax(exponent · score + prior)` over the exponent; convex.
+    fn loss_at_best_exponent<const N: usize>(
+        &self,
+        scored: &[(usize, Vec<[f32; N]>)],
+        lane: usize,
+    ) -> f64 {
+        let mut exponent = 0.2;
+        let mut best = f64::INFINITY;
+        let mut z = vec![0.0; self.priors.len()];
+        for _ in 0..EXPONENT_STEPS {
+            let (mut loss, mut slope, mut curvature) = (0.0, 0.0, 0.0);
+            for (example, scores) in scored {
+                let score = |label: usize| {
+                    scores.get(label).and_then(|s| s.get(lane)).copied().map_or(0.0, f64::from)
+                };
+                let right = self.labels.get(*example).copied().unwrap_or_default().into();
+                for (label, (z, prior)) in z.iter_mut().zip(self.priors).enumerate() {
+                    *z = prior + exponent * score(label);
+                }
+                let log_probabilities = log_softmax(&mut z);
+                loss -= log_probabilities.get(right).copied().unwrap_or_default();
+                let (mut mean, mut square) = (0.0, 0.0);
+                for (label, log_probability) in log_probabilities.iter().enumerate() {
+                    let (p, s) = (log_probability.exp(), score(label));
+                    mean += p * s;
+                    square += p * s * s;
+                }
+                slope += mean - score(right);
+                curvature += square - mean * mean;
+            }
+            best = loss.min(best);
+            if curvature <= 0.0 {
+                break;
+            }
+            exponent = (exponent - slope / curvature).clamp(exponent / 4.0, exponent * 4.0);
+        }
+        best
+    }
+
+    fn all_scores(&self, view: &View<'_>, alpha: f64) -> Vec<f32> {
+        let n_labels = self.priors.len();
+        let mut scores = vec![0.0; self.labels.len() * n_labels];
+        for (example, row) in view.scores([alpha], self.folds, |_| true) {
+            let start = example * n_labels;
+            let slots = scores.get_mut(start..start + n_labels).unwrap_or_default();
+            slots.iter_mut().zip(row).for_each(|(slot, [score])| *slot = score);
+        }
+        scores
+    }
+}

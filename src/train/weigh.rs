@@ -1,0 +1,193 @@
+//! What a feature's occurrence in an example is worth, and the sums of that by label.
+
+use rayon::prelude::*;
+
+use super::counts::Matrix;
+use crate::model::Weighting;
+
+/// A view's matrix under one weighting.
+#[derive(Debug)]
+pub(super) struct Weighed<'a> {
+    pub(super) matrix: &'a Matrix,
+    /// `n_features`: inverse document frequency, or 1.
+    pub(super) factors: Vec<f64>,
+    /// One a cell: count · factor / length of the example.
+    pub(super) values: Vec<f32>,
+}
+
+impl<'a> Weighed<'a> {
+    /// Weighs all cells.
+    ///
+    /// With [`Weighting::Idf`] a feature that occurs in `df` of `n` examples gets
+    /// `ln((1 + n) / (1 + df)) + 1`, as in scikit-learn's `TfidfTransformer(smooth_idf=True)`, and an
+    /// example is divided by the root of its summed `square · factor²`.
+    pub(super) fn new(matrix: &'a Matrix, weighting: Weighting) -> Self {
+        let n_features = matrix.n_features();
+        if weighting == Weighting::Presence {
+            let values = matrix.cells.iter().map(|cell| cell.count).collect();
+            return Self { matrix, factors: vec![1.0; n_features], values };
+        }
+        let mut frequencies = vec![0u32; n_features];
+        for cell in &matrix.cells {
+            if let Some(frequency) = frequencies.get_mut(cell.feature as usize) {
+                *frequency += 1;
+            }
+        }
+        let n = real(matrix.starts.len().saturating_sub(1));
+        let factors: Vec<f64> =
+            frequencies.iter().map(|df| ((1.0 + n) / (1.0 + f64::from(*df))).ln() + 1.0).collect();
+        let n_examples = matrix.starts.len().saturating_sub(1);
+        let values = (0..n_examples)
+            .into_par_iter()
+            .flat_map_iter(|example| weighed_row(matrix, &factors, example))
+            .collect();
+        Self { matrix, factors, values }
+    }
+
+    /// The cells of one example as (feature, value).
+    pub(super) fn row(&self, example: usize) -> impl Iterator<Item = (usize, f32)> {
+        let start = self.matrix.starts.get(example).copied().unwrap_or_default();
+        let cells = self.matrix.row(example);
+        let values = self.values.get(start..start + cells.len()).unwrap_or_default();
+        cells.iter().zip(values).map(|(cell, value)| (cell.feature as usize, *value))
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "values are kept in single precision")]
+fn weighed_row<'a>(
+    matrix: &'a Matrix,
+    factors: &'a [f64],
+    example: usize,
+) -> impl Iterator<Item = f32> + 'a {
+    let factor = |feature: u32| factors.get(feature as usize).copied().unwrap_or(1.0);
+    let row = matrix.row(example);
+    let squared: f64 =
+        row.iter().map(|cell| f64::from(cell.square) * factor(cell.feature).powi(2)).sum();
+    let scale = if squared > 0.0 { squared.sqrt().recip() } else { 1.0 };
+    row.iter().map(move |cell| (f64::from(cell.count) * factor(cell.feature) * scale) as f32)
+}
+
+/// Returns a number of things as a real number; exact below 2^53.
+#[allow(clippy::cast_precision_loss, reason = "numbers of examples and features stay below 2^53")]
+pub(super) fn real(n: usize) -> f64 {
+    n as f64
+}
+
+/// Which labels each feature occurs under, and which of these pairs each cell belongs to.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    /// `n_features + 1`: where each feature's entries begin.
+    pub(super) starts: Vec<u32>,
+    /// `n_entries`: the entries' labels, ascending within a feature.
+    pub(super) labels: Vec<u16>,
+    /// One a cell: its feature and its example's label as an entry.
+    pub(super) entry_of_cell: Vec<u32>,
+}
+
+impl Pattern {
+    /// Finds the pairs of feature and label that occur.
+    pub(super) fn new(matrix: &Matrix, labels: &[u16]) -> Self {
+        let mut pairs: Vec<u64> = (0..labels.len())
+            .into_par_iter()
+            .flat_map_iter(|example| {
+                let label = labels.get(example).copied().unwrap_or_default();
+                matrix.row(example).iter().map(move |cell| pair(cell.feature, label))
+            })
+            .collect();
+        let of_cells = pairs.clone();
+        pairs.par_sort_unstable();
+        pairs.dedup();
+        let mut starts = vec![0u32; matrix.n_features() + 1];
+        for pair in &pairs {
+            if let Some(count) = starts.get_mut(feature_of(*pair) + 1) {
+                *count += 1;
+            }
+        }
+        let mut end = 0;
+        for start in &mut starts {
+            end += *start;
+            *start = end;
+        }
+        let position = |pair: &u64| {
+            let feature = feature_of(*pair);
+            let start = starts.get(feature).map_or(0, |s| *s as usize);
+            let end = starts.get(feature + 1).map_or(0, |s| *s as usize);
+            let row = pairs.get(start..end).unwrap_or_default();
+            u32::try_from(start + row.partition_point(|p| p < pair)).unwrap_or(u32::MAX)
+        };
+        let entry_of_cell = of_cells.par_iter().map(position).collect();
+        let labels = pairs.iter().map(|pair| label_of(*pair)).collect();
+        Self { starts, labels, entry_of_cell }
+    }
+
+    /// Number of entries.
+    pub(super) fn n_entries(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The entries of a feature, as a range.
+    #[inline]
+    pub(super) fn row(&self, feature: usize) -> std::ops::Range<usize> {
+        let start = self.starts.get(feature).copied().unwrap_or_default();
+        let end = self.starts.get(feature + 1).copied().unwrap_or_default();
+        start as usize..end as usize
+    }
+
+    /// Adds up a view's values by entry over some examples.
+    pub(super) fn sums(
+        &self,
+        view: &Weighed<'_>,
+        examples: impl Iterator<Item = usize>,
+    ) -> Vec<f64> {
+        let mut sums = vec![0.0; self.n_entries()];
+        for example in examples {
+            for (entry, value) in self.cells_of(view, example) {
+                if let Some(sum) = sums.get_mut(entry) {
+                    *sum += f64::from(value);
+                }
+            }
+        }
+        sums
+    }
+
+    /// The cells of one example as (entry, value).
+    pub(super) fn cells_of(
+        &self,
+        view: &Weighed<'_>,
+        example: usize,
+    ) -> impl Iterator<Item = (usize, f32)> {
+        let starts = &view.matrix.starts;
+        let range = match (starts.get(example), starts.get(example + 1)) {
+            (Some(start), Some(end)) => *start..*end,
+            _ => 0..0,
+        };
+        let entries = self.entry_of_cell.get(range.clone()).unwrap_or_default();
+        let values = view.values.get(range).unwrap_or_default();
+        entries.iter().map(|entry| *entry as usize).zip(values.iter().copied())
+    }
+
+    /// Adds up entries by label.
+    pub(super) fn label_totals(&self, sums: &[f64], n_labels: usize) -> Vec<f64> {
+        let mut totals = vec![0.0; n_labels];
+        for (label, sum) in self.labels.iter().zip(sums) {
+            if let Some(total) = totals.get_mut(usize::from(*label)) {
+                *total += sum;
+            }
+        }
+        totals
+    }
+}
+
+/// Feature and label as one sortable number.
+fn pair(feature: u32, label: u16) -> u64 {
+    u64::from(feature) << 16 | u64::from(label)
+}
+
+fn feature_of(pair: u64) -> usize {
+    usize::try_from(pair >> 16).unwrap_or(usize::MAX)
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "the lower 16 bits")]
+fn label_of(pair: u64) -> u16 {
+    pair as u16
+}
