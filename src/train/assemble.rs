@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use super::calibrate::Outcome;
 use super::examples::Dataset;
 use super::select::{Problem, SelectedView, Selection};
 use super::weigh::{Pattern, Weighed};
@@ -19,33 +20,59 @@ struct Feature {
     values: Vec<f32>,
 }
 
-/// Makes the parts of the model. `known` are the number of examples per label, and the evaluation.
-pub(super) fn parts(
-    dataset: &Dataset,
-    settings: &Settings,
-    problem: &Problem<'_>,
-    selection: &Selection<'_>,
-    known: (Vec<u64>, Evaluation),
-) -> Result<Parts, TrainError> {
+/// Everything the model is made of.
+pub(super) struct Assembly<'a> {
+    pub(super) dataset: &'a Dataset,
+    pub(super) settings: &'a Settings,
+    pub(super) problem: &'a Problem<'a>,
+    pub(super) selection: &'a Selection<'a>,
+    pub(super) outcome: &'a Outcome,
+    /// Number of examples per label.
+    pub(super) label_counts: Vec<u64>,
+    pub(super) evaluation: Evaluation,
+}
+
+/// Makes the parts of the model.
+pub(super) fn parts(assembly: &Assembly<'_>) -> Result<Parts, TrainError> {
+    let Assembly { problem, selection, outcome, .. } = assembly;
     let n_labels = problem.priors.len();
+    // A refined score is calibrated as a whole: its factor goes into every feature.
+    let (scale, own_weights) = match &outcome.refined {
+        Some((_, weights)) => {
+            (outcome.pool.weights.first().copied().unwrap_or(1.0), Some(&weights.features))
+        }
+        None => (1.0, None),
+    };
     let mut background = vec![0.0; View::ALL.len() * n_labels];
     let mut features = Vec::new();
+    let mut base = 0;
     let used = selection.views.iter().zip(problem.patterns).zip(&selection.pool.weights);
     for ((view, pattern), weight) in used.filter(|(_, weight)| **weight > 0.0) {
         let start = view.view.index() * n_labels;
         let slots = background.get_mut(start..start + n_labels).unwrap_or_default();
         let entries = fit_view(view, pattern, slots)?;
-        features.extend(fold_weight(&view.weighed, pattern, &entries, *weight));
+        let weight_of = |feature: usize| {
+            let own = own_weights.and_then(|own| own.get(base + feature)).copied();
+            scale * weight * own.unwrap_or(1.0)
+        };
+        features.extend(fold_weights(&view.weighed, pattern, &entries, weight_of));
+        base += view.weighed.matrix.n_features();
     }
     features.par_sort_unstable_by_key(|feature| feature.hash);
     // Two features with one hash: some 1 in 10^7 for ten million features. The first stands.
     features.dedup_by_key(|feature| feature.hash);
 
-    let metadata = metadata(dataset, settings, selection, known);
+    let offsets = match &outcome.refined {
+        Some((_, weights)) => {
+            let calibrated = weights.offsets.iter().zip(&outcome.pool.offsets);
+            calibrated.map(|(offset, shift)| scale * offset + shift).collect()
+        }
+        None => outcome.pool.offsets.clone(),
+    };
     let is_normalised = selection.weighting == Weighting::Idf;
     let mut parts = Parts {
-        metadata,
-        offsets: selection.pool.offsets.clone(),
+        metadata: metadata(assembly),
+        offsets,
         background,
         hashes: Vec::with_capacity(features.len()),
         masses: Vec::with_capacity(features.len()),
@@ -53,7 +80,7 @@ pub(super) fn parts(
         entry_starts: vec![0],
         entry_labels: Vec::new(),
         entry_values: Vec::new(),
-        vocabulary: counts::vocabulary(dataset),
+        vocabulary: counts::vocabulary(assembly.dataset),
     };
     for feature in features {
         parts.hashes.push(feature.hash);
@@ -108,18 +135,18 @@ fn fit_view(
     Ok(values)
 }
 
-/// Folds a view's weight and its features' factors into the entries.
+/// Folds the features' weights and factors into the entries.
 #[allow(clippy::cast_possible_truncation, reason = "the file's numbers have single precision")]
-fn fold_weight<'a>(
+fn fold_weights<'a>(
     weighed: &'a Weighed<'_>,
     pattern: &'a Pattern,
     entries: &'a [f64],
-    weight: f64,
+    weight_of: impl Fn(usize) -> f64 + 'a,
 ) -> impl Iterator<Item = Feature> + 'a {
     let features = weighed.matrix.hashes.iter().zip(&weighed.factors).enumerate();
     features.map(move |(feature, (hash, factor))| {
         let row = pattern.row(feature);
-        let mass = weight * factor;
+        let mass = weight_of(feature) * factor;
         let values = entries.get(row.clone()).unwrap_or_default();
         Feature {
             hash: *hash,
@@ -131,12 +158,8 @@ fn fold_weight<'a>(
     })
 }
 
-fn metadata(
-    dataset: &Dataset,
-    settings: &Settings,
-    selection: &Selection<'_>,
-    (label_counts, evaluation): (Vec<u64>, Evaluation),
-) -> Metadata {
+fn metadata(assembly: &Assembly<'_>) -> Metadata {
+    let Assembly { dataset, settings, selection, outcome, .. } = assembly;
     let chosen = |(view, weight): (&SelectedView<'_>, &f64)| ChosenView {
         view: view.view,
         alpha: view.alpha,
@@ -145,16 +168,16 @@ fn metadata(
     Metadata {
         features_version: FEATURES_VERSION,
         labels: dataset.labels.clone(),
-        label_counts,
+        label_counts: assembly.label_counts.clone(),
         settings: ChosenSettings {
             weighting: selection.weighting,
             views: selection.views.iter().zip(&selection.pool.weights).map(chosen).collect(),
             folds: settings.folds,
             seed: settings.seed,
-            refinement: None,
+            refinement: outcome.refined.as_ref().map(|(ridge, _)| *ridge),
         },
         min_probability: settings.min_probability,
         data_digest: dataset.digest.clone(),
-        evaluation,
+        evaluation: assembly.evaluation.clone(),
     }
 }

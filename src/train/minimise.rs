@@ -32,19 +32,28 @@ pub(super) struct Minimum {
     pub(super) value: f64,
 }
 
+/// Where the search begins.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    /// Where the search begins; the bounded arguments come first and are at least 0.
+    pub(super) arguments: Vec<f64>,
+    /// How many arguments must stay at or above 0.
+    pub(super) n_bounded: usize,
+    /// One an argument: a guess of 1 / curvature, above 0. It scales the first step and what the
+    /// steps remembered say nothing about.
+    pub(super) scales: Vec<f64>,
+}
+
 /// Minimises `function`, which returns its value and writes its gradient.
-///
-/// The first `n_bounded` arguments stay at or above 0; `start` must satisfy that.
 pub(super) fn minimise(
-    start: Vec<f64>,
-    n_bounded: usize,
+    start: Start,
     limits: Limits,
     mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
 ) -> Minimum {
-    let mut at = start;
+    let Start { arguments: mut at, n_bounded, scales } = start;
     let mut gradient = vec![0.0; at.len()];
     let mut value = function(&at, &mut gradient);
-    let mut history = History::default();
+    let mut history = History { scales, pairs: VecDeque::new() };
     for _ in 0..limits.max_steps {
         let is_held = held(&at, &gradient, n_bounded);
         if largest_free(&gradient, &is_held) <= limits.gradient {
@@ -52,13 +61,12 @@ pub(super) fn minimise(
         }
         let mut direction = history.direction(&gradient, &is_held);
         if dot(&direction, &gradient) >= 0.0 {
-            history = History::default();
+            history.pairs.clear();
             direction = history.direction(&gradient, &is_held);
         }
-        let first_step = if history.pairs.is_empty() { first_scale(&direction) } else { 1.0 };
         let search =
             Search { at: &at, gradient: &gradient, value, direction: &direction, n_bounded };
-        let Some((next, next_value, next_gradient)) = search.run(first_step, &mut function) else {
+        let Some((next, next_value, next_gradient)) = search.run(&mut function) else {
             break;
         };
         history.remember(difference(&next, &at), difference(&next_gradient, &gradient));
@@ -72,8 +80,10 @@ pub(super) fn minimise(
 }
 
 /// The curvature seen in the last steps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct History {
+    /// The guess of 1 / curvature.
+    scales: Vec<f64>,
     /// Step, change of the gradient, and 1 over their product.
     pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
 }
@@ -101,10 +111,11 @@ impl History {
             add_scaled(&mut q, change, -alpha);
             alphas.push(alpha);
         }
-        if let Some((step, change, _)) = self.pairs.back() {
-            let scale = dot(step, change) / dot(change, change);
-            q.iter_mut().for_each(|v| *v *= scale);
-        }
+        let factor = self.pairs.back().map_or(1.0, |(step, change, _)| {
+            let scaled: f64 = change.iter().zip(&self.scales).map(|(c, s)| c * c * s).sum();
+            dot(step, change) / scaled
+        });
+        q.iter_mut().zip(&self.scales).for_each(|(v, scale)| *v *= factor * scale);
         for ((step, change, rho), alpha) in self.pairs.iter().zip(alphas.iter().rev()) {
             let beta = rho * dot(change, &q);
             add_scaled(&mut q, step, alpha - beta);
@@ -130,10 +141,9 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(
         &self,
-        first_step: f64,
         function: &mut impl FnMut(&[f64], &mut [f64]) -> f64,
     ) -> Option<(Vec<f64>, f64, Vec<f64>)> {
-        let mut step = first_step;
+        let mut step = 1.0;
         let mut gradient = vec![0.0; self.at.len()];
         for _ in 0..MAX_HALVINGS {
             let next = self.moved(step);
@@ -165,12 +175,6 @@ fn largest_free(gradient: &[f64], is_held: &[bool]) -> f64 {
     free.map(|(g, _)| g.abs()).fold(0.0, f64::max)
 }
 
-/// Without curvature a unit step along the gradient may be far too long.
-fn first_scale(direction: &[f64]) -> f64 {
-    let length = dot(direction, direction).sqrt();
-    if length > 1.0 { length.recip() } else { 1.0 }
-}
-
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
@@ -191,9 +195,14 @@ mod tests {
 
     const LIMITS: Limits = Limits { max_steps: 200, gradient: 1e-10, improvement: 0.0 };
 
+    fn start(arguments: &[f64], n_bounded: usize) -> Start {
+        let scales = vec![1.0; arguments.len()];
+        Start { arguments: arguments.to_vec(), n_bounded, scales }
+    }
+
     #[test]
     fn finds_the_minimum_of_an_ill_conditioned_quadratic() {
-        let minimum = minimise(vec![3.0, -2.0, 5.0], 0, LIMITS, |x, g| {
+        let minimum = minimise(start(&[3.0, -2.0, 5.0], 0), LIMITS, |x, g| {
             let weights = [1.0, 100.0, 10_000.0];
             let centre = [1.0, 2.0, 3.0];
             let mut value = 0.0;
@@ -211,7 +220,7 @@ mod tests {
     #[test]
     fn bounded_arguments_end_at_zero_where_they_want_to_go_below() {
         // (x + 1)² + (y - 2)² + x·y, x and y at least 0: the minimum is at x = 0, y = 2.
-        let minimum = minimise(vec![1.0, 1.0], 2, LIMITS, |x, g| {
+        let minimum = minimise(start(&[1.0, 1.0], 2), LIMITS, |x, g| {
             g[0] = 2.0 * (x[0] + 1.0) + x[1];
             g[1] = 2.0 * (x[1] - 2.0) + x[0];
             (x[0] + 1.0).powi(2) + (x[1] - 2.0).powi(2) + x[0] * x[1]

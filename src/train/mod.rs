@@ -12,6 +12,7 @@
 //! - `evaluate`: how good the model is.
 
 mod assemble;
+mod calibrate;
 mod counts;
 mod estimate;
 mod evaluate;
@@ -20,6 +21,8 @@ mod folds;
 mod minimise;
 mod out_of_fold;
 mod pool;
+mod refine;
+mod rows;
 mod select;
 mod weigh;
 
@@ -27,6 +30,8 @@ use rayon::prelude::*;
 
 use crate::features::View;
 use crate::model::{Evaluation, MAX_LABELS, Method, Model, Options, Parts, Scorer, Weighting};
+use assemble::Assembly;
+use calibrate::Outcome;
 use counts::Matrix;
 use evaluate::Judged;
 use examples::Dataset;
@@ -176,11 +181,21 @@ pub fn train(
     };
     let selection = problem.select(settings, observer)?;
     observer.progress(Stage::Pooling, 0.8);
-    let judged = problem.judge(&selection);
-    observer.progress(Stage::Pooling, 0.9);
+    let pooled = problem.calibrate(problem.scores(&selection.views), selection.pool.clone());
+    let refined = problem.refine(&selection, observer)?;
+    observer.progress(Stage::Pooling, 0.95);
+    let outcome = Outcome::better(pooled, refined);
     let evaluation =
-        evaluate::summarise(&dataset.labels, &judged, Method::OutOfFold, &dataset.digest);
-    assemble::parts(dataset, settings, &problem, &selection, (label_counts, evaluation))
+        evaluate::summarise(&dataset.labels, &outcome.judged, Method::OutOfFold, &dataset.digest);
+    assemble::parts(&Assembly {
+        dataset,
+        settings,
+        problem: &problem,
+        selection: &selection,
+        outcome: &outcome,
+        label_counts,
+        evaluation,
+    })
 }
 
 /// Judges a model on a dataset. Examples whose label the model does not know count as wrong.

@@ -31,6 +31,12 @@ impl<'a> View<'a> {
         Self { weighed, pattern, sums, totals }
     }
 
+    /// The sums of all examples but some, entry by entry.
+    pub(super) fn sums_without(&self, examples: impl Iterator<Item = usize>) -> Vec<f64> {
+        let left_out = self.pattern.sums(self.weighed, examples);
+        self.sums.iter().zip(left_out).map(|(sum, left_out)| sum - left_out).collect()
+    }
+
     /// Scores the examples of every fold, `N` smoothings at once.
     ///
     /// `folds` lists the examples of each fold; of those, the ones `wanted` says are scored. Returns

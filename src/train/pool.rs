@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use super::minimise::{Limits, minimise};
+use super::minimise::{Limits, Start, minimise};
 use super::weigh::real;
 
 /// Examples whose part of the sum is added up before the parts are, in their order, so that the
@@ -53,9 +53,10 @@ impl Scores<'_> {
             }
         };
         let limits = Limits { max_steps: 100, gradient: 1e-5, improvement: 1e-8 };
-        let minimum = minimise(arguments, n_views, limits, |arguments, gradient| {
-            self.loss(examples, arguments, gradient)
-        });
+        let scales = vec![1.0; arguments.len()];
+        let start = Start { arguments, n_bounded: n_views, scales };
+        let minimum =
+            minimise(start, limits, |arguments, gradient| self.loss(examples, arguments, gradient));
         let (weights, shifts) = minimum.arguments.split_at(n_views);
         Pool {
             weights: weights.to_vec(),

@@ -3,7 +3,6 @@
 use rayon::prelude::*;
 
 use super::counts::Matrix;
-use super::evaluate::Judged;
 use super::out_of_fold::View;
 use super::pool::{Pool, Scores, log_softmax};
 use super::weigh::{Pattern, Weighed, real};
@@ -17,9 +16,6 @@ const LANES: usize = 8;
 const N_COMPARED: usize = 4_000;
 /// Newton steps to the best exponent of a view.
 const EXPONENT_STEPS: usize = 4;
-
-/// Groups of folds for which the weights are fitted anew to judge them.
-const N_GROUPS: usize = 5;
 
 /// What training works on.
 #[derive(Debug)]
@@ -95,33 +91,6 @@ impl<'a> Problem<'a> {
             labels: self.labels,
             priors: self.priors,
         }
-    }
-
-    /// Judges every example by tables and weights that did not see its fold: the weights are fitted anew
-    /// without each group of folds.
-    pub(super) fn judge(&self, selection: &Selection<'_>) -> Vec<Judged> {
-        let scores = self.scores(&selection.views);
-        let n_groups = N_GROUPS.min(self.folds.len());
-        let mut judged = Vec::with_capacity(self.labels.len());
-        for group in 0..n_groups {
-            let is_inside = |fold: &usize| fold % n_groups == group;
-            let members = |inside: bool| {
-                let folds = (0..self.folds.len()).filter(move |f| is_inside(f) == inside);
-                folds.flat_map(|f| self.folds.get(f).into_iter().flatten().copied())
-            };
-            let outside: Vec<usize> = members(false).collect();
-            let pool = scores.fit(&outside, Some(&selection.pool));
-            let mut z = vec![0.0; self.priors.len()];
-            for example in members(true) {
-                scores.pooled(example, &pool.weights, &pool.offsets, &mut z);
-                log_softmax(&mut z);
-                z.iter_mut().for_each(|z| *z = z.exp());
-                let right = self.labels.get(example).copied().unwrap_or_default();
-                judged.push((example, Judged::new(&z, Some(right.into()))));
-            }
-        }
-        judged.sort_unstable_by_key(|(example, _)| *example);
-        judged.into_iter().map(|(_, judged)| judged).collect()
     }
 
     fn select_alpha(

@@ -1,0 +1,107 @@
+//! Two finished estimates, the pooled one and the refined one: each is judged on examples that did
+//! not shape it, and the better one is published.
+
+use super::evaluate::Judged;
+use super::pool::{Pool, Scores, log_softmax};
+use super::refine::{self, Weights, members};
+use super::rows::{Rows, UsedView};
+use super::select::{Problem, Selection};
+use super::weigh::real;
+use super::{Observer, TrainError, out_of_fold};
+
+/// Groups of folds that are left out together to judge.
+const N_GROUPS: usize = 4;
+
+/// One way to finish a model, with an honest judgement.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// Weights of the scores and offsets: of the views, or of the refined score alone.
+    pub(super) pool: Pool,
+    /// The features' own weights with the strength of their ridge; `None` where each has its view's.
+    pub(super) refined: Option<(f64, Weights)>,
+    /// Every example, judged by tables and weights that did not see its fold.
+    pub(super) judged: Vec<Judged>,
+}
+
+impl Outcome {
+    /// Returns the one with the lower log loss.
+    pub(super) fn better(pooled: Self, refined: Option<Self>) -> Self {
+        match refined {
+            Some(refined) if refined.loss() < pooled.loss() => refined,
+            _ => pooled,
+        }
+    }
+
+    fn loss(&self) -> f64 {
+        self.judged.iter().map(|j| j.loss).sum::<f64>() / real(self.judged.len().max(1))
+    }
+}
+
+impl Problem<'_> {
+    /// Judges scores that were made without the example's fold, with weights and offsets fitted anew
+    /// without each group of folds.
+    pub(super) fn calibrate(&self, scores: Scores<'_>, pool: Pool) -> Outcome {
+        let groups = self.groups();
+        let mut judged = Vec::with_capacity(self.labels.len());
+        for (group, folds) in groups.iter().enumerate() {
+            let others = groups.iter().enumerate().filter(|(g, _)| *g != group);
+            let outside: Vec<usize> =
+                others.flat_map(|(_, folds)| members(self.folds, folds)).collect();
+            let fitted = scores.fit(&outside, Some(&pool));
+            let mut z = vec![0.0; self.priors.len()];
+            for example in members(self.folds, folds) {
+                scores.pooled(example, &fitted.weights, &fitted.offsets, &mut z);
+                log_softmax(&mut z);
+                z.iter_mut().for_each(|z| *z = z.exp());
+                let right = self.labels.get(example).copied().unwrap_or_default();
+                judged.push((example, Judged::new(&z, Some(right.into()))));
+            }
+        }
+        judged.sort_unstable_by_key(|(example, _)| *example);
+        let judged = judged.into_iter().map(|(_, judged)| judged).collect();
+        Outcome { pool, refined: None, judged }
+    }
+
+    /// Fits every feature's own weight and calibrates the result. `None` where no view is in use.
+    pub(super) fn refine(
+        &self,
+        selection: &Selection<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Option<Outcome>, TrainError> {
+        let used = selection.views.iter().zip(self.patterns).zip(&selection.pool.weights);
+        let views: Vec<_> = used
+            .filter(|(_, weight)| **weight > 0.0)
+            .map(|((selected, pattern), weight)| UsedView {
+                view: out_of_fold::View::new(&selected.weighed, pattern, self.priors.len()),
+                alpha: selected.alpha,
+                weight: *weight,
+            })
+            .collect();
+        if views.is_empty() {
+            return Ok(None);
+        }
+        let rows = Rows::new(views, self.priors.len());
+        let problem = refine::Problem {
+            rows: &rows,
+            labels: self.labels,
+            folds: self.folds,
+            groups: &self.groups(),
+            offsets: &selection.pool.offsets,
+        };
+        let refined = problem.refine(observer)?;
+        // The refined score holds the offsets already: its calibration starts from none.
+        let no_priors = vec![0.0; self.priors.len()];
+        let views = vec![refined.scores.as_slice()];
+        let scores = Scores { views, labels: self.labels, priors: &no_priors };
+        let start = Pool { weights: vec![1.0], offsets: no_priors.clone(), loss: f64::INFINITY };
+        let all: Vec<usize> = (0..self.labels.len()).collect();
+        let pool = scores.fit(&all, Some(&start));
+        let outcome = self.calibrate(scores, pool);
+        Ok(Some(Outcome { refined: Some((refined.ridge, refined.weights)), ..outcome }))
+    }
+
+    fn groups(&self) -> Vec<Vec<usize>> {
+        let n_groups = N_GROUPS.min(self.folds.len());
+        (0..n_groups).map(|g| (g..self.folds.len()).step_by(n_groups).collect()).collect()
+    }
+}
