@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 pub const MAX_TEXT_BYTES: usize = 65_536;
 /// Longest label in UTF-8 bytes.
 pub const MAX_LABEL_BYTES: usize = 256;
+/// Most findings of one code that a report holds; the counts go on.
+pub const MAX_FINDINGS_PER_CODE: u64 = 1_000;
 
 /// Examples that can be learned from.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// The labels that occur, ascending by their UTF-8 bytes.
     pub labels: Vec<String>,
@@ -16,7 +18,9 @@ pub struct Dataset {
     pub examples: Vec<Example>,
     /// What was found in the rows.
     pub report: DataReport,
-    /// BLAKE3 digest of the examples in their order, 64 hexadecimal digits.
+    /// BLAKE3 digest of the examples in their order, 64 hexadecimal digits. What goes into it for
+    /// each example is the text, then the label, each as its length in UTF-8 bytes (64 bits,
+    /// little-endian) and these bytes.
     pub digest: String,
 }
 
@@ -40,7 +44,7 @@ pub struct DataReport {
     pub used_count: u64,
     /// Number of findings by code.
     pub counts: BTreeMap<FindingCode, u64>,
-    /// All findings, by line.
+    /// The findings by line: of each code the first [`MAX_FINDINGS_PER_CODE`].
     pub findings: Vec<Finding>,
 }
 
@@ -55,7 +59,7 @@ pub struct Finding {
     pub message: String,
 }
 
-/// What a finding is. Rows with one of the first seven are left out.
+/// What a finding is. Rows with one of the first seven are left out, and have no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FindingCode {
     /// Another number of columns than the header.
@@ -80,26 +84,34 @@ pub enum FindingCode {
     OtherScript,
 }
 
-/// Collects rows into a [`Dataset`].
-#[derive(Debug, Default)]
-pub struct DatasetBuilder {}
-
-impl DatasetBuilder {
-    /// Takes in one row. Text and label are trimmed of white space at both ends.
-    pub fn push(&mut self, line: u64, text: &str, label: &str) {
-        let _ = (line, text, label);
-        todo!()
+impl DataReport {
+    /// Counts a finding, and keeps it unless there are enough of its code.
+    pub(super) fn note(&mut self, line: u64, code: FindingCode, message: impl FnOnce() -> String) {
+        let count = self.counts.entry(code).or_default();
+        *count += 1;
+        if *count <= MAX_FINDINGS_PER_CODE {
+            self.findings.push(Finding { line, code, message: message() });
+        }
     }
+}
 
-    /// Takes note of a row that has no text and label.
-    pub fn reject(&mut self, line: u64, code: FindingCode, message: String) {
-        let _ = (line, code, message);
-        todo!()
+/// Returns the digest of examples, see [`Dataset::digest`].
+pub(super) fn digest(examples: &[Example], labels: &[String]) -> String {
+    // Pieces of a few bytes would cost BLAKE3 its speed: it is fed with many examples at a time.
+    const ENOUGH: usize = 65_536;
+    let mut hasher = blake3::Hasher::new();
+    let mut bytes = Vec::with_capacity(2 * ENOUGH);
+    for example in examples {
+        let label = labels.get(example.label).map_or("", String::as_str);
+        for part in [example.text.as_str(), label] {
+            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        if bytes.len() >= ENOUGH {
+            hasher.update(&bytes);
+            bytes.clear();
+        }
     }
-
-    /// Ends the collection: finds conflicts, sorts labels, computes the digest.
-    #[must_use]
-    pub fn finish(self) -> Dataset {
-        todo!()
-    }
+    hasher.update(&bytes);
+    hasher.finalize().to_hex().to_string()
 }

@@ -2,7 +2,25 @@
 //!
 //! What cannot be used is left out and reported by line and reason; duplicates are dropped, the same
 //! text under two labels is a conflict and left out.
+//!
+//! In the order of the flow:
+//!
+//! - `builder`: [`DatasetBuilder`], rows → [`Dataset`]; `distinct` finds texts that came before,
+//!   `repeats` tells duplicates from conflicts.
+//! - `dataset`: [`Dataset`] and [`DataReport`].
+//! - `limits`: how much is taken in.
 
+mod builder;
 mod dataset;
+mod distinct;
+mod labels;
+mod limits;
+mod name;
+mod repeats;
 
-pub use dataset::{DataReport, Dataset, DatasetBuilder, Example, Finding, FindingCode};
+pub use builder::DatasetBuilder;
+pub use dataset::{
+    DataReport, Dataset, Example, Finding, FindingCode, MAX_FINDINGS_PER_CODE, MAX_LABEL_BYTES,
+    MAX_TEXT_BYTES,
+};
+pub use limits::{LimitExceeded, Limits};
