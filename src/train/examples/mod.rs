@@ -5,20 +5,34 @@
 //!
 //! In the order of the flow:
 //!
+//! - `csv`: [`read_csv`], bytes → rows → [`DatasetBuilder`]; over `text` (bytes → UTF-8 with line
+//!   numbers), `records` (text → fields) and `header` (which delimiter, which columns).
 //! - `builder`: [`DatasetBuilder`], rows → [`Dataset`]; `distinct` finds texts that came before,
 //!   `repeats` tells duplicates from conflicts.
 //! - `dataset`: [`Dataset`] and [`DataReport`].
 //! - `limits`: how much is taken in.
 
 mod builder;
+mod csv;
+mod csv_error;
 mod dataset;
 mod distinct;
+mod header;
 mod labels;
 mod limits;
 mod name;
+mod records;
 mod repeats;
+mod text;
+
+#[cfg(test)]
+mod csv_tests;
+#[cfg(test)]
+mod hostile_tests;
 
 pub use builder::DatasetBuilder;
+pub use csv::{CsvOptions, Progress, read_csv};
+pub use csv_error::CsvError;
 pub use dataset::{
     DataReport, Dataset, Example, Finding, FindingCode, MAX_FINDINGS_PER_CODE, MAX_LABEL_BYTES,
     MAX_TEXT_BYTES,
