@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_hash_is_found_and_no_other() {
-        let hashes: Vec<u64> = (0..10_000).map(|n| super::super::hash::extend(1, n)).collect();
+        let hashes: Vec<u64> = (0..10_000).map(|n| super::super::hash::extend(20_000, n)).collect();
         let index = HashIndex::new(&hashes);
         for (position, hash) in (0u32..).zip(&hashes) {
             assert_eq!(index.get(*hash), Some(position));

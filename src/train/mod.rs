@@ -24,6 +24,7 @@ mod pool;
 mod refine;
 mod rows;
 mod select;
+mod simd;
 mod weigh;
 
 use rayon::prelude::*;

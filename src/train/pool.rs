@@ -5,6 +5,7 @@
 use rayon::prelude::*;
 
 use super::minimise::{Limits, Start, minimise};
+use super::simd::{add_scaled, dot, softmax, widest};
 use super::weigh::real;
 
 /// Examples whose part of the sum is added up before the parts are, in their order, so that the
@@ -52,7 +53,7 @@ impl Scores<'_> {
                 arguments
             }
         };
-        let limits = Limits { max_steps: 100, gradient: 1e-5, improvement: 1e-8 };
+        let limits = Limits { max_steps: 100, gradient: 2e-5, improvement: 2e-7 };
         let scales = vec![1.0; arguments.len()];
         let start = Start { arguments, n_bounded: n_views, scales };
         let minimum =
@@ -72,7 +73,7 @@ impl Scores<'_> {
         let offsets: Vec<f64> = shifts.iter().zip(self.priors).map(|(s, p)| s + p).collect();
         let parts: Vec<(f64, Vec<f64>)> = examples
             .par_chunks(CHUNK)
-            .map(|chunk| self.part_of_loss(chunk, weights, &offsets))
+            .map(|chunk| widest(|| self.part_of_loss(chunk, weights, &offsets)))
             .collect();
         gradient.fill(0.0);
         let mut loss = 0.0;
@@ -88,32 +89,40 @@ impl Scores<'_> {
         loss / n + OFFSET_RIDGE * shifts.iter().map(|s| s * s).sum::<f64>()
     }
 
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "scores are kept in single precision")]
     fn part_of_loss(
         &self,
         examples: &[usize],
         weights: &[f64],
         offsets: &[f64],
     ) -> (f64, Vec<f64>) {
-        let (n_views, n_labels) = (weights.len(), offsets.len());
-        let mut gradient = vec![0.0; n_views + n_labels];
-        let mut z = vec![0.0; n_labels];
+        let n_views = weights.len();
+        let weights: Vec<f32> = weights.iter().map(|w| *w as f32).collect();
+        let offsets: Vec<f32> = offsets.iter().map(|o| *o as f32).collect();
+        let mut by_weight = vec![0.0; n_views];
+        let mut by_offset = vec![0f32; offsets.len()];
+        let mut z = offsets.clone();
         let mut loss = 0.0;
         for &example in examples {
-            self.pooled(example, weights, offsets, &mut z);
+            z.copy_from_slice(&offsets);
+            for (view, weight) in weights.iter().enumerate() {
+                add_scaled(&mut z, self.row(view, example), *weight);
+            }
             let right = self.label(example);
-            loss -= log_softmax(&mut z).get(right).copied().unwrap_or_default();
+            let of_right = z.get(right).copied().unwrap_or_default();
+            loss += softmax(&mut z) - f64::from(of_right);
             // From here on `z` is the gradient by the label scores: probability less the truth.
-            z.iter_mut().for_each(|z| *z = z.exp());
             if let Some(z) = z.get_mut(right) {
                 *z -= 1.0;
             }
-            for (view, gradient) in (0..n_views).zip(&mut gradient) {
-                let scores = self.row(view, example);
-                *gradient += scores.iter().zip(&z).map(|(s, z)| f64::from(*s) * z).sum::<f64>();
+            for (view, sum) in by_weight.iter_mut().enumerate() {
+                *sum += f64::from(dot(self.row(view, example), &z));
             }
-            gradient.iter_mut().skip(n_views).zip(&z).for_each(|(g, z)| *g += z);
+            add_scaled(&mut by_offset, &z, 1.0);
         }
-        (loss, gradient)
+        by_weight.extend(by_offset.into_iter().map(f64::from));
+        (loss, by_weight)
     }
 
     /// Writes the pooled scores of one example.
@@ -125,6 +134,7 @@ impl Scores<'_> {
         }
     }
 
+    #[inline(always)]
     fn row(&self, view: usize, example: usize) -> &[f32] {
         let n = self.priors.len();
         let scores = self.views.get(view).copied().unwrap_or_default();

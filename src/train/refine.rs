@@ -12,10 +12,11 @@ use super::Observer;
 use super::TrainError;
 use super::minimise::{Limits, Start, minimise};
 use super::rows::{LogTable, Rows};
+use super::simd::{softmax, widest};
 use super::weigh::real;
 
 /// Strengths of the ridge to choose from, for the loss summed over all examples, strongest first.
-const RIDGES: [f64; 5] = [1.0, 0.3, 0.1, 0.03, 0.01];
+const RIDGES: [f64; 3] = [0.3, 0.1, 0.03];
 /// Most steps of the search for one strength.
 const MAX_STEPS: usize = 12;
 /// Strength of the ridge that holds the offsets to those of the pool.
@@ -153,7 +154,7 @@ impl Fit<'_> {
         let mut arguments = start.features;
         arguments.extend(start.offsets);
         let start = Start { arguments, n_bounded: n_features, scales };
-        let limits = Limits { max_steps: MAX_STEPS, gradient: 1e-7, improvement: 2e-5 };
+        let limits = Limits { max_steps: MAX_STEPS, gradient: 1e-7, improvement: 1e-4 };
         let minimum = minimise(start, limits, |arguments, gradient| {
             self.loss(arguments, ridge / n, gradient)
         });
@@ -166,19 +167,19 @@ impl Fit<'_> {
     fn scales(&self, start: &Weights, ridge: f64, n: f64) -> Vec<f64> {
         let rows = self.problem.rows;
         let weights = single(&start.features);
-        let curvatures =
-            self.sum_parts(start.features.len() + start.offsets.len(), |part, sums| {
-                for example in &part.examples {
-                    let mut z = rows.score(&part.table, *example, &weights, &start.offsets);
-                    softmax(&mut z);
-                    rows.add_curvature(&part.table, *example, &z, sums);
-                }
-                0.0
-            });
+        let n_arguments = start.features.len() + start.offsets.len();
+        let (_, curvatures) = self.sum_parts(n_arguments, |part, sums| {
+            for example in &part.examples {
+                let mut z = rows.score(&part.table, *example, &weights, &start.offsets);
+                softmax(&mut z);
+                rows.add_curvature(&part.table, *example, &z, sums);
+            }
+            0.0
+        });
         let n_features = start.features.len();
         let ridge_of = |at: usize| if at < n_features { ridge } else { OFFSET_RIDGE };
         let scale = |(at, c): (usize, &f64)| (c / n + 2.0 * ridge_of(at)).recip();
-        curvatures.1.iter().enumerate().map(scale).collect()
+        curvatures.iter().enumerate().map(scale).collect()
     }
 
     /// Mean log loss with the ridges, and its gradient.
@@ -186,21 +187,25 @@ impl Fit<'_> {
         let rows = self.problem.rows;
         let (features, offsets) = arguments.split_at(rows.n_features());
         let weights = single(features);
-        let (loss, sums) = self.sum_parts(arguments.len(), |part, sums| {
-            let mut loss = 0.0;
-            for example in &part.examples {
-                let mut z = rows.score(&part.table, *example, &weights, offsets);
-                let right = self.problem.label(*example);
-                let of_right = z.get(right).copied().unwrap_or_default();
-                let log_total = softmax(&mut z);
-                loss += log_total - f64::from(of_right);
-                if let Some(z) = z.get_mut(right) {
-                    *z -= 1.0;
+        let (loss, sums) = self.sum_parts(
+            arguments.len(),
+            #[inline(always)]
+            |part, sums| {
+                let mut loss = 0.0;
+                for example in &part.examples {
+                    let mut z = rows.score(&part.table, *example, &weights, offsets);
+                    let right = self.problem.label(*example);
+                    let of_right = z.get(right).copied().unwrap_or_default();
+                    let log_total = softmax(&mut z);
+                    loss += log_total - f64::from(of_right);
+                    if let Some(z) = z.get_mut(right) {
+                        *z -= 1.0;
+                    }
+                    rows.add_gradient(&part.table, *example, &z, sums);
                 }
-                rows.add_gradient(&part.table, *example, &z, sums);
-            }
-            loss
-        });
+                loss
+            },
+        );
         let n = real(self.parts.iter().map(|p| p.examples.len()).sum());
         gradient.iter_mut().zip(sums).for_each(|(g, sum)| *g = sum / n);
         let starts = std::iter::repeat_n(&1.0, features.len()).chain(self.problem.offsets);
@@ -229,7 +234,8 @@ impl Fit<'_> {
             .par_chunks(per_chunk)
             .map(|parts| {
                 let mut sums = vec![0f32; n_arguments];
-                (parts.iter().map(|part| add(part, &mut sums)).sum(), sums)
+                let loss = widest(|| parts.iter().map(|part| add(part, &mut sums)).sum());
+                (loss, sums)
             })
             .collect();
         let mut total = (0.0, vec![0.0; n_arguments]);
@@ -269,16 +275,4 @@ impl Problem<'_> {
 #[allow(clippy::cast_possible_truncation, reason = "scores are computed in single precision")]
 fn single(values: &[f64]) -> Vec<f32> {
     values.iter().map(|v| *v as f32).collect()
-}
-
-/// Turns scores into probabilities in place; returns the log of their total before.
-fn softmax(z: &mut [f32]) -> f64 {
-    let highest = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut total = 0f32;
-    for z in z.iter_mut() {
-        *z = (*z - highest).exp();
-        total += *z;
-    }
-    z.iter_mut().for_each(|z| *z /= total);
-    f64::from(total).ln() + f64::from(highest)
 }

@@ -3,6 +3,7 @@
 //! A feature that occurs under many labels has a dense row of table values, any other a sparse one.
 
 use super::out_of_fold::View;
+use super::simd::{add_scaled, dot};
 use super::weigh::real;
 
 /// All examples with the features of the views in use, numbered through.
@@ -150,6 +151,7 @@ impl<'a> Rows<'a> {
 
     /// Scores one example: offsets + Σ weight · value · table.
     #[allow(clippy::cast_possible_truncation, reason = "scores are computed in single precision")]
+    #[inline(always)]
     pub(super) fn score(
         &self,
         table: &LogTable,
@@ -166,7 +168,7 @@ impl<'a> Rows<'a> {
                 match self.features.get(*feature as usize) {
                     Some(Place::Dense(number)) => {
                         let row = self.dense(table, *number);
-                        z.iter_mut().zip(row).for_each(|(z, entry)| *z += value * entry);
+                        add_scaled(&mut z, row, value);
                     }
                     Some(Place::Sparse(start, end)) => {
                         for (label, entry) in self.sparse(table, *start, *end) {
@@ -179,12 +181,13 @@ impl<'a> Rows<'a> {
                 }
             }
             let background = self.background(table, view);
-            z.iter_mut().zip(background).for_each(|(z, b)| *z += mass * b);
+            add_scaled(&mut z, background, mass);
         }
         z
     }
 
     /// Adds to `sums` (features, then labels) the gradient by weights and offsets, given that by scores.
+    #[inline(always)]
     pub(super) fn add_gradient(
         &self,
         table: &LogTable,
@@ -216,6 +219,7 @@ impl<'a> Rows<'a> {
 
     /// Adds to `sums` (features, then labels) the diagonal of the loss's second derivative: the variance of
     /// each feature's table values under the probabilities.
+    #[inline(always)]
     pub(super) fn add_curvature(
         &self,
         table: &LogTable,
@@ -258,6 +262,7 @@ impl<'a> Rows<'a> {
         of_offsets.iter_mut().zip(probabilities).for_each(|(sum, p)| *sum += p * (1.0 - p));
     }
 
+    #[inline(always)]
     fn cells_of(&self, example: usize, view: usize) -> &[(u32, f32)] {
         let at = example * self.views.len() + view;
         match (self.starts.get(at), self.starts.get(at + 1)) {
@@ -266,11 +271,13 @@ impl<'a> Rows<'a> {
         }
     }
 
+    #[inline(always)]
     fn dense<'t>(&self, table: &'t LogTable, number: u32) -> &'t [f32] {
         let start = number as usize * self.n_labels;
         table.dense.get(start..start + self.n_labels).unwrap_or_default()
     }
 
+    #[inline(always)]
     fn sparse(&self, table: &LogTable, start: u32, end: u32) -> impl Iterator<Item = (usize, f32)> {
         let range = start as usize..end as usize;
         let labels = self.sparse_labels.get(range.clone()).unwrap_or_default();
@@ -278,6 +285,7 @@ impl<'a> Rows<'a> {
         labels.iter().map(|l| usize::from(*l)).zip(values.iter().copied())
     }
 
+    #[inline(always)]
     fn background<'t>(&self, table: &'t LogTable, view: usize) -> &'t [f32] {
         table.background.get(view * self.n_labels..(view + 1) * self.n_labels).unwrap_or_default()
     }
@@ -285,17 +293,4 @@ impl<'a> Rows<'a> {
 
 fn number(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-/// The inner product, in eight sums side by side.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; 8];
-    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }
