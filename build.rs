@@ -6,6 +6,10 @@ use prost::Message;
 
 const PROTOS: [&str; 2] = ["dictum/v1/classifier_service.proto", "dictum/v1/model_service.proto"];
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to build scripts through the environment"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(PROTOS, ["proto"])?;

@@ -17,6 +17,8 @@ mod views;
 
 pub use index::HashIndex;
 pub use tokens::{Analysis, Token};
+#[cfg(test)]
+pub(crate) use views::character_sequence;
 pub use views::{Gram, View, for_each_character_ngram};
 
 /// Version of the tokeniser, the views and the hashes. A model trained under another version

@@ -339,7 +339,7 @@ mod tests {
         let at: Vec<_> = analysis
             .tokens()
             .iter()
-            .map(|t| &s[t.span.start as usize..t.span.end as usize])
+            .map(|t| s.get(t.span.start as usize..t.span.end as usize).unwrap())
             .collect();
         assert_eq!(at, ["Él", "no", "—", "½", "½", "½", "kg"]);
     }

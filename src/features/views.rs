@@ -8,9 +8,9 @@ use super::tokens::{Analysis, Mark, Shape};
 use super::{Span, hash};
 
 /// How the start of a sentence is written in a feature.
-pub const BOUNDARY_START: &str = "<s>";
+const BOUNDARY_START: &str = "<s>";
 /// How the end of a sentence is written in a feature.
-pub const BOUNDARY_END: &str = "</s>";
+const BOUNDARY_END: &str = "</s>";
 
 /// Shortest character n-gram.
 const CHARACTERS_MIN: usize = 3;
@@ -227,6 +227,13 @@ pub fn for_each_character_ngram(folded: &str, mut each: impl FnMut(u64)) {
     }
 }
 
+/// The hash of one character n-gram.
+#[cfg(test)]
+pub(crate) fn character_sequence(gram: &str) -> u64 {
+    let items = gram.chars().map(|c| u64::from(u32::from(c)));
+    items.fold(View::Character.seed(), hash::extend)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,14 +276,10 @@ mod tests {
 
     #[test]
     fn character_ngrams_are_those_of_the_padded_token() {
-        let expected = |gram: &str| {
-            gram.chars()
-                .fold(View::Character.seed(), |s, c| hash::extend(s, u64::from(u32::from(c))))
-        };
         let mut hashes = Vec::new();
         for_each_character_ngram("no", |hash| hashes.push(hash));
         hashes.sort_unstable();
-        let mut wanted = [" no", "no ", " no "].map(expected);
+        let mut wanted = [" no", "no ", " no "].map(character_sequence);
         wanted.sort_unstable();
         assert_eq!(hashes, wanted);
     }

@@ -40,7 +40,7 @@ impl Outcome {
 impl Problem<'_> {
     /// Judges scores that were made without the example's fold, with weights and offsets fitted anew
     /// without each group of folds.
-    pub(super) fn calibrate(&self, scores: Scores<'_>, pool: Pool) -> Outcome {
+    pub(super) fn calibrate(&self, scores: &Scores<'_>, pool: Pool) -> Outcome {
         let groups = self.groups();
         let mut judged = Vec::with_capacity(self.labels.len());
         for (group, folds) in groups.iter().enumerate() {
@@ -96,7 +96,7 @@ impl Problem<'_> {
         let start = Pool { weights: vec![1.0], offsets: no_priors.clone(), loss: f64::INFINITY };
         let all: Vec<usize> = (0..self.labels.len()).collect();
         let pool = scores.fit(&all, Some(&start));
-        let outcome = self.calibrate(scores, pool);
+        let outcome = self.calibrate(&scores, pool);
         Ok(Some(Outcome { refined: Some((refined.ridge, refined.weights)), ..outcome }))
     }
 

@@ -21,6 +21,8 @@ mod folds;
 mod minimise;
 mod out_of_fold;
 mod pool;
+#[cfg(test)]
+mod reference_tests;
 mod refine;
 mod rows;
 mod select;
@@ -182,7 +184,7 @@ pub fn train(
     };
     let selection = problem.select(settings, observer)?;
     observer.progress(Stage::Pooling, 0.8);
-    let pooled = problem.calibrate(problem.scores(&selection.views), selection.pool.clone());
+    let pooled = problem.calibrate(&problem.scores(&selection.views), selection.pool.clone());
     let refined = problem.refine(&selection, observer)?;
     observer.progress(Stage::Pooling, 0.95);
     let outcome = Outcome::better(pooled, refined);

