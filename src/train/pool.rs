@@ -73,7 +73,12 @@ impl Scores<'_> {
         let offsets: Vec<f64> = shifts.iter().zip(self.priors).map(|(s, p)| s + p).collect();
         let parts: Vec<(f64, Vec<f64>)> = examples
             .par_chunks(CHUNK)
-            .map(|chunk| widest(|| self.part_of_loss(chunk, weights, &offsets)))
+            .map(|chunk| {
+                widest(
+                    #[inline(always)]
+                    || self.part_of_loss(chunk, weights, &offsets),
+                )
+            })
             .collect();
         gradient.fill(0.0);
         let mut loss = 0.0;

@@ -168,14 +168,18 @@ impl Fit<'_> {
         let rows = self.problem.rows;
         let weights = single(&start.features);
         let n_arguments = start.features.len() + start.offsets.len();
-        let (_, curvatures) = self.sum_parts(n_arguments, |part, sums| {
-            for example in &part.examples {
-                let mut z = rows.score(&part.table, *example, &weights, &start.offsets);
-                softmax(&mut z);
-                rows.add_curvature(&part.table, *example, &z, sums);
-            }
-            0.0
-        });
+        let (_, curvatures) = self.sum_parts(
+            n_arguments,
+            #[inline(always)]
+            |part, sums| {
+                for example in &part.examples {
+                    let mut z = rows.score(&part.table, *example, &weights, &start.offsets);
+                    softmax(&mut z);
+                    rows.add_curvature(&part.table, *example, &z, sums);
+                }
+                0.0
+            },
+        );
         let n_features = start.features.len();
         let ridge_of = |at: usize| if at < n_features { ridge } else { OFFSET_RIDGE };
         let scale = |(at, c): (usize, &f64)| (c / n + 2.0 * ridge_of(at)).recip();
@@ -234,7 +238,16 @@ impl Fit<'_> {
             .par_chunks(per_chunk)
             .map(|parts| {
                 let mut sums = vec![0f32; n_arguments];
-                let loss = widest(|| parts.iter().map(|part| add(part, &mut sums)).sum());
+                let loss = widest(
+                    #[inline(always)]
+                    || {
+                        let mut loss = 0.0;
+                        for part in parts {
+                            loss += add(part, &mut sums);
+                        }
+                        loss
+                    },
+                );
                 (loss, sums)
             })
             .collect();

@@ -68,7 +68,7 @@ impl<'a> Rows<'a> {
             let pattern = used.view.pattern;
             for feature in 0..used.view.weighed.matrix.n_features() {
                 let row = pattern.row(feature);
-                let place = if row.len() * 4 >= self.n_labels {
+                let place = if row.len() * 12 >= self.n_labels {
                     self.n_dense += 1;
                     Place::Dense(number(self.n_dense - 1))
                 } else {
