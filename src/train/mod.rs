@@ -172,7 +172,11 @@ pub fn train(
         if observer.is_cancelled() {
             return Err(TrainError::Cancelled);
         }
-        matrices.push(Matrix::count(dataset, view));
+        let matrix = Matrix::count(dataset, view);
+        // With little data a view may have no n-gram that occurs twice.
+        if matrix.n_features() > 0 {
+            matrices.push(matrix);
+        }
     }
     let patterns: Vec<_> = matrices.iter().map(|matrix| Pattern::new(matrix, &labels)).collect();
     let problem = Problem {

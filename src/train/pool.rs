@@ -13,6 +13,9 @@ use super::weigh::real;
 const CHUNK: usize = 128;
 /// Strength of the ridge that holds the offsets to the log priors.
 const OFFSET_RIDGE: f64 = 1e-3;
+/// Strength of the ridges for the loss summed over all examples. It matters only where there are few: it
+/// holds back weights and offsets that so little data cannot vouch for.
+const SMALL_DATA_RIDGE: f64 = 1.0;
 /// Where the weights start, summed over the views.
 const START_WEIGHT: f64 = 0.3;
 
@@ -53,11 +56,13 @@ impl Scores<'_> {
                 arguments
             }
         };
+        let ridges = self.ridges(examples);
         let limits = Limits { max_steps: 100, gradient: 2e-5, improvement: 2e-7 };
-        let scales = vec![1.0; arguments.len()];
+        let scales = self.scales(examples, &ridges);
         let start = Start { arguments, n_bounded: n_views, scales };
-        let minimum =
-            minimise(start, limits, |arguments, gradient| self.loss(examples, arguments, gradient));
+        let minimum = minimise(start, limits, |arguments, gradient| {
+            self.loss(examples, &ridges, arguments, gradient)
+        });
         let (weights, shifts) = minimum.arguments.split_at(n_views);
         Pool {
             weights: weights.to_vec(),
@@ -66,8 +71,40 @@ impl Scores<'_> {
         }
     }
 
-    /// Mean log loss with the ridge; `arguments` are the weights, then the offsets less the priors.
-    fn loss(&self, examples: &[usize], arguments: &[f64], gradient: &mut [f64]) -> f64 {
+    /// Strengths of the ridges, one an argument. A weight counts by what it does to the scores: times
+    /// their mean square.
+    fn ridges(&self, examples: &[usize]) -> Vec<f64> {
+        let small = SMALL_DATA_RIDGE / real(examples.len().max(1));
+        let of_weights = (0..self.views.len()).map(|view| small * self.mean_square(examples, view));
+        let of_offsets = std::iter::repeat_n(OFFSET_RIDGE + small, self.priors.len());
+        of_weights.chain(of_offsets).collect()
+    }
+
+    /// A guess of 1 / curvature, one an argument: what the variance of a score or of a label would be
+    /// if labels were equally frequent.
+    fn scales(&self, examples: &[usize], ridges: &[f64]) -> Vec<f64> {
+        let of_weights = (0..self.views.len()).map(|view| self.mean_square(examples, view));
+        let share = real(self.priors.len()).recip();
+        let of_offsets = self.priors.iter().map(|_| share * (1.0 - share));
+        let curvatures = of_weights.chain(of_offsets).zip(ridges);
+        curvatures.map(|(c, ridge)| (0.5 * c + 2.0 * ridge).max(1e-9).recip()).collect()
+    }
+
+    fn mean_square(&self, examples: &[usize], view: usize) -> f64 {
+        let square =
+            |e: &usize| self.row(view, *e).iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+        let n_scores = real((examples.len() * self.priors.len()).max(1));
+        examples.iter().map(square).sum::<f64>() / n_scores
+    }
+
+    /// Mean log loss with the ridges; `arguments` are the weights, then the offsets less the priors.
+    fn loss(
+        &self,
+        examples: &[usize],
+        ridges: &[f64],
+        arguments: &[f64],
+        gradient: &mut [f64],
+    ) -> f64 {
         let n_views = self.views.len();
         let (weights, shifts) = arguments.split_at(n_views);
         let offsets: Vec<f64> = shifts.iter().zip(self.priors).map(|(s, p)| s + p).collect();
@@ -88,10 +125,12 @@ impl Scores<'_> {
         }
         let n = real(examples.len().max(1));
         gradient.iter_mut().for_each(|g| *g /= n);
-        for (gradient, shift) in gradient.iter_mut().skip(n_views).zip(shifts) {
-            *gradient += 2.0 * OFFSET_RIDGE * shift;
+        let mut penalty = 0.0;
+        for ((gradient, argument), ridge) in gradient.iter_mut().zip(arguments).zip(ridges) {
+            *gradient += 2.0 * ridge * argument;
+            penalty += ridge * argument * argument;
         }
-        loss / n + OFFSET_RIDGE * shifts.iter().map(|s| s * s).sum::<f64>()
+        loss / n + penalty
     }
 
     #[inline(always)]

@@ -41,7 +41,7 @@ pub(super) struct Refined {
     pub(super) ridge: f64,
     /// Weights fitted on all examples.
     pub(super) weights: Weights,
-    /// `n_examples × n_labels`: scores by weights and tables that did not see the example.
+    /// `n_examples × n_labels`, centred: scores by weights and tables that did not see the example.
     pub(super) scores: Vec<f32>,
 }
 
@@ -80,8 +80,10 @@ impl Problem<'_> {
                 }
             };
             for (example, row) in fit.scores_of_left_out(&weights) {
+                let mean = row.iter().map(|s| f64::from(*s)).sum::<f64>() / real(n_labels);
                 let slots = scores.get_mut(example * n_labels..(example + 1) * n_labels);
-                slots.unwrap_or_default().copy_from_slice(&row);
+                let centred = row.iter().map(|score| centre(*score, mean));
+                slots.unwrap_or_default().iter_mut().zip(centred).for_each(|(slot, s)| *slot = s);
             }
             start.get_or_insert(weights);
         }
@@ -283,6 +285,11 @@ impl Problem<'_> {
     fn label(&self, example: usize) -> usize {
         self.labels.get(example).copied().unwrap_or_default().into()
     }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "scores are computed in single precision")]
+fn centre(score: f32, mean: f64) -> f32 {
+    (f64::from(score) - mean) as f32
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "scores are computed in single precision")]
