@@ -12,9 +12,11 @@
 //! - [`features`]: a sentence becomes hashed n-grams. Pure; the same code for training and serving.
 //! - [`model`]: the immutable classifier: labels, tables, scores, reasons.
 //! - [`train`]: labelled examples become a model and an honest evaluation.
+//! - [`store`]: models as files, versions in a folder, nothing ever half-written.
 
 pub mod features;
 pub mod model;
 pub mod train;
+pub mod store;
 
 pub mod proto;

@@ -14,6 +14,8 @@
 //! the root of the summed `square[f]` (character view: summed over tokens, see [`score`]).
 //! Probabilities are the softmax of the scores.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod classification;
 mod evaluation;
 mod explain;

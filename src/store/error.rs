@@ -1,6 +1,9 @@
 //! What can go wrong with stored models, by what a caller can do about it.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::ModelName;
 use crate::model::PartsError;
@@ -42,6 +45,28 @@ pub enum StoreError {
         /// The model.
         name: ModelName,
     },
+    /// The model's version numbers are used up.
+    #[error("model {name} has used the highest version number there is")]
+    Exhausted {
+        /// The model.
+        name: ModelName,
+    },
+    /// Something stands where only a plain file or folder may; links are not followed, since they
+    /// could lead out of the repository.
+    #[error("{path} is a link, or not the plain file or folder it should be")]
+    NotPlain {
+        /// What stands there.
+        path: PathBuf,
+    },
+    /// A file that holds version numbers holds something else.
+    #[error("{path} does not hold a version number and a line end")]
+    Record {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The parts given to be published do not make a model file.
+    #[error("the model cannot be stored: {0}")]
+    Unstorable(FormatError),
     /// The file is not a model this program can read.
     #[error("{path}: {problem}")]
     Corrupt {
@@ -60,6 +85,14 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl StoreError {
+    /// Returns what makes an error of the operating system one of the store.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
 }
 
 /// Why bytes are not a model.

@@ -11,7 +11,9 @@ pub struct ModelName(String);
 
 /// The text is not a model name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a model name has 1 to 64 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit")]
+#[error(
+    "a model name has 1 to 64 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit"
+)]
 pub struct NameError;
 
 impl ModelName {
@@ -49,7 +51,20 @@ mod tests {
 
     #[test]
     fn names_that_could_leave_the_folder_are_refused() {
-        for bad in ["", "..", "../x", "/x", "a/b", "a\\b", "a\0", ".hidden", "-x", "A", "é", &"a".repeat(65)] {
+        for bad in [
+            "",
+            "..",
+            "../x",
+            "/x",
+            "a/b",
+            "a\\b",
+            "a\0",
+            ".hidden",
+            "-x",
+            "A",
+            "é",
+            &"a".repeat(65),
+        ] {
             assert_eq!(bad.parse::<ModelName>(), Err(NameError), "{bad:?}");
         }
     }

@@ -1,0 +1,232 @@
+//! One model as bytes: a safetensors container, readable by any safetensors reader, with a digest over
+//! every byte.
+//!
+//! [`encode`] and [`decode`] are each other's inverse, and the same parts give the same bytes. What
+//! [`decode`] lets through has passed [`Parts::check`]. Files and folders are left to
+//! [`Repository`](super::Repository).
+//!
+//! # The bytes
+//!
+//! All numbers are little-endian.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0 to 8 | `H`, the length of the header: u64, a multiple of 8, at most 16 MiB |
+//! | 8 to 35 | `{"__metadata__":{"blake3":"` |
+//! | 35 to 99 | the digest, 64 lower-case hexadecimal digits |
+//! | 99 to 8 + `H` | the rest of the header: JSON without spaces, then spaces up to `H` |
+//! | 8 + `H` to the end | the tensors, without gaps, in the order of the table below |
+//!
+//! The digest is BLAKE3 of the whole file with each of its own 64 digits taken as the character `0`.
+//! So no bit can change unseen, in the header or behind it. It tells damage; it is no signature.
+//!
+//! The header is one JSON object: `__metadata__` with the three strings `blake3`, `format_version` (`1`)
+//! and `metadata` (JSON again: [`Metadata`]), then one entry a tensor, as in
+//! `"hashes":{"dtype":"U64","shape":[3],"data_offsets":[80,104]}`, offsets counted from 8 + `H`. Keys
+//! stand in the order given here; a header with another order, or with anything more, is refused. With `L` labels, `F` features, `E` entries, `T` tokens and `B` bytes of
+//! tokens the tensors are
+//!
+//! | tensor | type | shape | content |
+//! |---|---|---|---|
+//! | `background` | F64 | views × `L` | [`Parts::background`], views in the order of [`View::ALL`] |
+//! | `hashes` | U64 | `F` | [`Parts::hashes`]; how text is hashed: [`crate::features`] |
+//! | `offsets` | F64 | `L` | [`Parts::offsets`] |
+//! | `vocabulary_ends` | U64 | `T` | for each token, where it ends in `vocabulary`; it begins where the one before ends |
+//! | `entry_starts` | U32 | `F` + 1 | [`Parts::entry_starts`] |
+//! | `entry_values` | F32 | `E` | [`Parts::entry_values`] |
+//! | `masses` | F32 | `F` | [`Parts::masses`] |
+//! | `squares` | F32 | `F` or 0 | [`Parts::squares`] |
+//! | `entry_labels` | U16 | `E` | [`Parts::entry_labels`] |
+//! | `vocabulary` | U8 | `B` | [`Parts::vocabulary`]: the tokens' UTF-8 bytes, one behind the other |
+//!
+//! [`crate::model`] gives the formula that makes scores of them. In Python, with the packages
+//! `safetensors`, `numpy` and `blake3`:
+//!
+//! ```python
+//! file = open("model.safetensors", "rb").read()
+//! assert blake3.blake3(file[:35] + b"0" * 64 + file[99:]).hexdigest() == file[35:99].decode()
+//! tensors = safetensors.numpy.load(file)
+//! with safetensors.safe_open("model.safetensors", "numpy") as opened:
+//!     labels = json.loads(opened.metadata()["metadata"])["labels"]
+//!
+//! def row(feature_hash, view):  # what one known feature of a view adds to each label
+//!     i = np.searchsorted(tensors["hashes"], np.uint64(feature_hash))
+//!     entries = slice(*tensors["entry_starts"][i : i + 2])
+//!     values = tensors["masses"][i] * tensors["background"][view]
+//!     values[tensors["entry_labels"][entries]] += tensors["entry_values"][entries]
+//!     return values
+//! ```
+
+mod tensors;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use safetensors::tensor::{Metadata as Tensors, SafeTensors, TensorInfo};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::error::FormatError;
+#[cfg(doc)]
+use crate::features::View;
+use crate::model::{Metadata, Parts};
+
+/// The version this program writes, and the only one so far.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Longest header in bytes. A longer one is refused before it is read.
+pub const MAX_HEADER_BYTES: usize = 16 << 20;
+
+/// What every file begins with, behind the length of its header.
+const PREFIX: &str = r#"{"__metadata__":{"blake3":""#;
+/// Length of the header's length, and what the header's length is a multiple of.
+const WORD: usize = size_of::<u64>();
+/// Length of the digest in hexadecimal digits.
+const DIGEST_LEN: usize = 2 * blake3::OUT_LEN;
+/// Where the digest stands in the file.
+const DIGEST: Range<usize> = WORD + PREFIX.len()..WORD + PREFIX.len() + DIGEST_LEN;
+/// What stands there while the digest is made.
+const BLANK: [u8; DIGEST_LEN] = [b'0'; DIGEST_LEN];
+
+/// Writes a model as the bytes of a file.
+///
+/// # Errors
+///
+/// [`FormatError::Parts`] for parts that no model could be made of, [`FormatError::Metadata`] for
+/// metadata with a number that is not finite, [`FormatError::Container`] for more metadata than
+/// fits the header.
+pub fn encode(parts: &Parts) -> Result<Vec<u8>, FormatError> {
+    parts.check()?;
+    let blank: String = BLANK.iter().copied().map(char::from).collect();
+    let mut file = start(parts, &metadata_json(&parts.metadata)?, &blank)?;
+    tensors::write(parts, &mut file);
+    let digest = digest(&file)?;
+    let place = file.get_mut(DIGEST).ok_or_else(too_short)?;
+    place.copy_from_slice(digest.as_bytes());
+    Ok(file)
+}
+
+/// Reads a model from the bytes of a file.
+///
+/// # Errors
+///
+/// Says what is wrong with the bytes; a file that differs from what [`encode`] wrote by as little as a
+/// bit is refused.
+pub fn decode(file: &[u8]) -> Result<Parts, FormatError> {
+    let container = Container::open(file)?;
+    if file.get(DIGEST) != Some(digest(file)?.as_bytes()) {
+        return Err(FormatError::Digest);
+    }
+    let metadata = container.metadata("metadata")?;
+    let parts = container.parts(metadata)?;
+    parts.check()?;
+    // Readers differ in what they make of a key that occurs twice, or of a tensor nobody asked for.
+    if !file.starts_with(&start(&parts, metadata, container.metadata("blake3")?)?) {
+        return Err(FormatError::Container("the header is not as it is written".to_owned()));
+    }
+    Ok(parts)
+}
+
+/// Returns the digest of a file that has room for it, as hexadecimal digits.
+fn digest(file: &[u8]) -> Result<String, FormatError> {
+    let before = file.get(..DIGEST.start).ok_or_else(too_short)?;
+    let behind = file.get(DIGEST.end..).ok_or_else(too_short)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(before).update(&BLANK).update(behind);
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn too_short() -> FormatError {
+    FormatError::Container("the file is too short".to_owned())
+}
+
+/// Returns the metadata as JSON from which the same metadata can be read.
+fn metadata_json(metadata: &Metadata) -> Result<String, FormatError> {
+    let wrong = |e: serde_json::Error| FormatError::Metadata(e.to_string());
+    let json = serde_json::to_string(metadata).map_err(wrong)?;
+    // JSON has no word for numbers that are not finite; serde_json writes them as null.
+    if serde_json::from_str::<Metadata>(&json).is_ok_and(|read| read == *metadata) {
+        Ok(json)
+    } else {
+        Err(FormatError::Metadata("a number is not finite".to_owned()))
+    }
+}
+
+/// Returns what stands before the tensors: the header's length and the header.
+fn start(parts: &Parts, metadata: &str, blake3: &str) -> Result<Vec<u8>, FormatError> {
+    let format_version = FORMAT_VERSION.to_string();
+    let header = Header {
+        entries: Entries { blake3, format_version: &format_version, metadata },
+        tensors: &tensors::layout(parts),
+    };
+    let mut json =
+        serde_json::to_vec(&header).map_err(|e| FormatError::Container(e.to_string()))?;
+    json.resize(json.len().next_multiple_of(WORD), b' ');
+    if json.len() > MAX_HEADER_BYTES {
+        return Err(header_too_long(json.len()));
+    }
+    let len = u64::try_from(json.len()).map_err(|e| FormatError::Container(e.to_string()))?;
+    Ok([len.to_le_bytes().as_slice(), &json].concat())
+}
+
+fn header_too_long(len: impl std::fmt::Display) -> FormatError {
+    FormatError::Container(format!("a header of {len} bytes, allowed are {MAX_HEADER_BYTES}"))
+}
+
+/// The header. Written by hand because safetensors' own keeps the metadata in random order.
+struct Header<'a> {
+    entries: Entries<'a>,
+    tensors: &'a [(&'static str, TensorInfo)],
+}
+
+/// The strings beside the tensors, in the order in which they are written.
+#[derive(Serialize)]
+struct Entries<'a> {
+    blake3: &'a str,
+    format_version: &'a str,
+    metadata: &'a str,
+}
+
+impl Serialize for Header<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1 + self.tensors.len()))?;
+        map.serialize_entry("__metadata__", &self.entries)?;
+        for (name, info) in self.tensors {
+            map.serialize_entry(name, info)?;
+        }
+        map.end()
+    }
+}
+
+/// A file whose header is read and whose format version is one that this program knows.
+struct Container<'a> {
+    header: Tensors,
+    /// What stands behind the header.
+    data: &'a [u8],
+}
+
+impl<'a> Container<'a> {
+    fn open(file: &'a [u8]) -> Result<Self, FormatError> {
+        let claimed = file.first_chunk().copied().map(u64::from_le_bytes).ok_or_else(too_short)?;
+        if !usize::try_from(claimed).is_ok_and(|len| len <= MAX_HEADER_BYTES) {
+            return Err(header_too_long(claimed));
+        }
+        let (header_len, header) =
+            SafeTensors::read_metadata(file).map_err(|e| FormatError::Container(e.to_string()))?;
+        let data = file.get(WORD + header_len..).unwrap_or_default();
+        let container = Self { header, data };
+        let version = container.metadata("format_version")?;
+        if version != FORMAT_VERSION.to_string() {
+            let found = version.to_owned();
+            return Err(FormatError::Version { found, supported: FORMAT_VERSION });
+        }
+        Ok(container)
+    }
+
+    /// Returns one of the strings beside the tensors.
+    fn metadata(&self, key: &str) -> Result<&str, FormatError> {
+        let entries = self.header.metadata().as_ref();
+        let missing = || FormatError::Container(format!("the header has no {key}"));
+        entries.and_then(|e| e.get(key)).map(String::as_str).ok_or_else(missing)
+    }
+}

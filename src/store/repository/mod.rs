@@ -1,0 +1,292 @@
+//! Numbered, immutable versions of named models in one folder, and which version of each is active.
+//!
+//! ```text
+//! ROOT/NAME/VERSION/model.safetensors
+//! ROOT/NAME/active
+//! ```
+//!
+//! Many processes may use one folder. Calls block on the file system; the heavy ones are
+//! [`Repository::load`] and [`Repository::publish`].
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    ModelName, Retention, StoreError,
+    files::{Entry, Files, Kind, OsFiles},
+    folder::ModelFolder,
+    format,
+    writer::{Writer, create_folders},
+};
+use crate::model::Parts;
+
+/// How long a writer waits for another one.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// Longest model file in bytes; a longer one is refused before it is read.
+const MAX_MODEL_BYTES: u64 = 16 << 30;
+
+/// A folder of models.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    root: PathBuf,
+    files: Arc<dyn Files>,
+    retention: Retention,
+    lock_wait: Duration,
+}
+
+/// One version of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionInfo {
+    /// Its number, from 1.
+    pub version: u64,
+    /// Whether it is the one that answers.
+    pub active: bool,
+    /// Length of its file.
+    pub size_bytes: u64,
+    /// When its file was written.
+    pub created: SystemTime,
+}
+
+impl Repository {
+    /// Opens a folder of models and removes what dead writers left in it. A folder that does not exist is an
+    /// empty repository; it is made when the first model is published.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] if `root` cannot be listed, or is no folder. Leftovers that cannot be removed are
+    /// logged only: they are in nobody's way but the next writer's.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        Self::open_with(Arc::new(OsFiles), root.into())
+    }
+
+    /// Opens a folder of models by means of these file operations.
+    pub(super) fn open_with(files: Arc<dyn Files>, root: PathBuf) -> Result<Self, StoreError> {
+        let repository =
+            Self { root, files, retention: Retention::default(), lock_wait: LOCK_WAIT };
+        for name in repository.folders()? {
+            if let Err(error) = repository.sweep(&name) {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(model = %name, error, "leftovers of a dead writer stay");
+            }
+        }
+        Ok(repository)
+    }
+
+    /// Sets which versions are kept when another is published; all of them, unless set.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention) -> Self {
+        Self { retention, ..self }
+    }
+
+    /// Sets how long a writer waits for another one; two seconds, unless set.
+    #[must_use]
+    pub fn with_lock_wait(self, lock_wait: Duration) -> Self {
+        Self { lock_wait, ..self }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the models that have a version, in ascending order. One whose folder cannot be read is
+    /// among them, so that its trouble shows when it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] if the folder cannot be listed.
+    pub fn names(&self) -> Result<Vec<ModelName>, StoreError> {
+        let mut names = self.folders()?;
+        names.retain(|name| !self.folder(name).versions().is_ok_and(|found| found.is_empty()));
+        Ok(names)
+    }
+
+    /// Returns the versions of a model, in ascending order.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnknownModel`] if it has none; [`StoreError::Record`] if the pointer to the
+    /// active version is unreadable; [`StoreError::Io`].
+    pub fn versions(&self, name: &ModelName) -> Result<Vec<VersionInfo>, StoreError> {
+        let versions = describe(&self.folder(name))?;
+        if versions.is_empty() {
+            return Err(StoreError::UnknownModel { name: name.clone() });
+        }
+        Ok(versions)
+    }
+
+    /// Returns the active version of a model, or `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Record`] if the pointer is unreadable; [`StoreError::Io`].
+    pub fn active(&self, name: &ModelName) -> Result<Option<u64>, StoreError> {
+        let folder = self.folder(name);
+        match folder.check_plain() {
+            Ok(()) => Ok(folder.pointer()?.map(|pointer| pointer.active)),
+            Err(StoreError::UnknownModel { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Reads one version of a model.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnknownModel`], [`StoreError::UnknownVersion`]; [`StoreError::Corrupt`] if the file is not
+    /// what was written; [`StoreError::NotPlain`], [`StoreError::Io`].
+    pub fn load(&self, name: &ModelName, version: u64) -> Result<Parts, StoreError> {
+        let folder = self.folder(name);
+        let path = folder.model_file(version)?;
+        match self.files.read(&path, MAX_MODEL_BYTES) {
+            Ok(file) => {
+                format::decode(&file).map_err(|problem| StoreError::Corrupt { path, problem })
+            }
+            // It was deleted since we looked.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(folder.unknown(version)?),
+            Err(e) => Err(StoreError::io("read", &path)(e)),
+        }
+    }
+
+    /// Reads the active version of a model, and returns its number with it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::load`]; [`StoreError::NoActiveVersion`] if it has versions, but none is active.
+    pub fn load_active(&self, name: &ModelName) -> Result<(u64, Parts), StoreError> {
+        loop {
+            let Some(active) = self.active(name)? else {
+                self.versions(name)?;
+                return Err(StoreError::NoActiveVersion { name: name.clone() });
+            };
+            match self.load(name, active) {
+                // Another version became active and this one was deleted, all since we looked.
+                Err(StoreError::UnknownVersion { .. } | StoreError::UnknownModel { .. })
+                    if self.active(name)? != Some(active) => {}
+                loaded => return Ok((active, loaded?)),
+            }
+        }
+    }
+
+    /// Stores a model as the next version, and returns its number: one more than the highest that any
+    /// version of it has or had. It does not become active. Then deletes what
+    /// [`Self::with_retention`] lets go; if that fails it is logged, and done after the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] if another writer did not finish in time; [`StoreError::Unstorable`],
+    /// [`StoreError::Exhausted`], [`StoreError::NotPlain`], [`StoreError::Record`], [`StoreError::Io`].
+    /// In a few of the last kind the version is there all the same, whole.
+    pub fn publish(&self, name: &ModelName, parts: &Parts) -> Result<u64, StoreError> {
+        let file = format::encode(parts).map_err(StoreError::Unstorable)?;
+        let folder = self.folder(name);
+        if folder.versions()?.is_empty() {
+            create_folders(&*self.files, &folder.path)?;
+        }
+        let writer = Writer::acquire(folder, self.lock_wait)?;
+        let version = writer.publish(&file)?;
+        if let Err(error) = self.retain(&writer) {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(model = %name, error, "old versions stay");
+        }
+        Ok(version)
+    }
+
+    /// Makes a version the active one, and returns the version that was active until now. Any version
+    /// that is kept may be chosen, so this is also the way back.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnknownModel`], [`StoreError::UnknownVersion`]; [`StoreError::Busy`] if another writer did
+    /// not finish in time; [`StoreError::NotPlain`], [`StoreError::Io`].
+    pub fn activate(&self, name: &ModelName, version: u64) -> Result<Option<u64>, StoreError> {
+        self.existing(name, version)?.activate(version)
+    }
+
+    /// Deletes a version.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::VersionIsActive`] for the active one; [`StoreError::UnknownModel`],
+    /// [`StoreError::UnknownVersion`]; [`StoreError::Busy`] if another writer did not finish in time;
+    /// [`StoreError::NotPlain`], [`StoreError::Record`], [`StoreError::Io`].
+    pub fn delete(&self, name: &ModelName, version: u64) -> Result<(), StoreError> {
+        self.existing(name, version)?.delete(version)
+    }
+
+    /// Locks the folder of a model that has this version, so that no lock is made where no model is.
+    fn existing<'a>(&'a self, name: &'a ModelName, version: u64) -> Result<Writer<'a>, StoreError> {
+        let folder = self.folder(name);
+        folder.model_file(version)?;
+        Writer::acquire(folder, self.lock_wait)
+    }
+
+    fn folder<'a>(&'a self, name: &'a ModelName) -> ModelFolder<'a> {
+        ModelFolder { files: &*self.files, name, path: self.root.join(name.as_str()) }
+    }
+
+    /// Returns the names of the folders that could be a model's, in ascending order.
+    fn folders(&self) -> Result<Vec<ModelName>, StoreError> {
+        let names = match self.files.list(&self.root) {
+            Ok(names) => names,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(StoreError::io("list", &self.root)(e)),
+        };
+        let mut folders = Vec::new();
+        for name in names {
+            let Some(Ok(name)) = name.to_str().map(str::parse::<ModelName>) else { continue };
+            let folder = self.folder(&name);
+            if let Some(Entry { kind: Kind::Folder, .. }) = folder.entry(&folder.path)? {
+                folders.push(name);
+            }
+        }
+        folders.sort_unstable();
+        Ok(folders)
+    }
+
+    /// Removes what dead writers left; a living one is left alone.
+    fn sweep(&self, name: &ModelName) -> Result<(), StoreError> {
+        let folder = self.folder(name);
+        if folder.leftovers()?.is_empty() {
+            return Ok(());
+        }
+        match Writer::acquire(folder, Duration::ZERO) {
+            Ok(_) | Err(StoreError::Busy { .. }) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn retain(&self, writer: &Writer<'_>) -> Result<(), StoreError> {
+        let previous = writer.folder.pointer()?.and_then(|pointer| pointer.previous);
+        let versions = describe(&writer.folder)?;
+        for version in self.retention.surplus(&versions, previous, SystemTime::now()) {
+            writer.delete(version)?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the versions of a model, in ascending order.
+fn describe(folder: &ModelFolder<'_>) -> Result<Vec<VersionInfo>, StoreError> {
+    let files = folder.versions()?;
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let active = folder.pointer()?.map(|pointer| pointer.active);
+    let info = |(version, file): (u64, Entry)| VersionInfo {
+        version,
+        active: active == Some(version),
+        size_bytes: file.len,
+        created: file.modified,
+    };
+    Ok(files.into_iter().map(info).collect())
+}
+
+#[cfg(test)]
+mod tests;
