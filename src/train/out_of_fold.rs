@@ -74,7 +74,8 @@ impl<'a> View<'a> {
             }
         }
         let fold_totals = self.pattern.label_totals(&fold_sums, self.totals.len());
-        let n_features = real(self.weighed.matrix.n_features());
+        // A view without features scores 0 everywhere, which the logarithm of 0 would not.
+        let n_features = real(self.weighed.matrix.n_features().max(1));
         let background = |(total, fold): (&f64, &f64)| {
             alphas.map(|alpha| -((total - fold).max(0.0) + alpha * n_features).ln())
         };
