@@ -12,9 +12,18 @@
 //! - [`features`]: a sentence becomes hashed n-grams. Pure; the same code for training and serving.
 //! - [`model`]: the immutable classifier: labels, tables, scores, reasons.
 //! - [`train`]: labelled examples become a model and an honest evaluation.
+//! - [`builtin`]: the model the program carries.
+//! - [`config`]: what the server may be told, checked.
+//! - [`telemetry`]: logs and panics become records on stderr.
+//! - [`server`]: the only folder that knows gRPC and async.
 
 pub mod features;
 pub mod model;
 pub mod train;
+
+pub mod builtin;
+pub mod config;
+pub mod server;
+pub mod telemetry;
 
 pub mod proto;
