@@ -13,10 +13,21 @@
 //! - [`model`]: the immutable classifier: labels, tables, scores, reasons.
 //! - [`train`]: labelled examples become a model and an honest evaluation.
 //! - [`store`]: models as files, versions in a folder, nothing ever half-written.
+//! - [`builtin`]: the model the program carries.
+//! - [`config`]: what the server may be told, checked.
+//! - [`telemetry`]: logs and panics become records on stderr.
+//! - [`server`]: the only folder that knows gRPC and async.
+//!
+//! A part may use only what stands above it in that list, and `features` nothing of ours
+//! (`tests/it/architecture.rs` keeps this true). Wire types stop at [`server`].
 
+pub mod builtin;
+pub mod config;
 pub mod features;
 pub mod model;
-pub mod train;
+pub mod server;
 pub mod store;
+pub mod telemetry;
+pub mod train;
 
 pub mod proto;

@@ -266,7 +266,11 @@ impl Settings {
 
 /// Checks that there is something to tell apart, and something to judge it on. Returns the number of
 /// examples per label.
-fn check_labels(dataset: &Dataset) -> Result<Vec<u64>, TrainError> {
+///
+/// # Errors
+///
+/// [`TrainError::TooFewLabels`], [`TrainError::TooManyLabels`], [`TrainError::TooFewExamples`].
+pub fn check_labels(dataset: &Dataset) -> Result<Vec<u64>, TrainError> {
     let found = dataset.labels.len();
     if found < 2 {
         return Err(TrainError::TooFewLabels { found });

@@ -1,0 +1,105 @@
+//! What the server may be told, checked, with every default in one place.
+//!
+//! The types hold the limits: a [`ServeConfig`] that exists can be served with.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use crate::store::ModelName;
+
+const MIB: usize = 1024 * 1024;
+const MAX_CONCURRENT_STREAMS: NonZeroU32 = NonZeroU32::new(128).unwrap();
+const MAX_JOBS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
+/// Where `dictum serve` listens unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
+
+/// Everything a server is told. [`ServeConfig::new`] gives the defaults.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// Folder of the stored models; created when missing.
+    pub models: PathBuf,
+    /// The model that answers when a request names none; `None`: the built-in one.
+    pub default_model: Option<ModelName>,
+    /// Threads that train and evaluate. Default: one per core.
+    pub training_threads: NonZeroUsize,
+    /// Threads that classify large batches and texts. Default: one per core.
+    pub batch_threads: NonZeroUsize,
+    /// How often the folder is looked at for versions that other processes activated. Default: 2 s.
+    pub follow_interval: Duration,
+    /// What is refused.
+    pub limits: Limits,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+}
+
+/// What is refused, in bytes and numbers.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest `Classify` request. Default: 1 MiB.
+    pub max_classify_message_bytes: usize,
+    /// Largest other request, each message of a stream counting for itself. Default: 4 MiB.
+    pub max_message_bytes: usize,
+    /// Largest reply; most clients refuse more. Default: 4 MiB.
+    pub max_reply_bytes: usize,
+    /// Calls at the same time on one connection; further ones wait. Default: 128.
+    pub max_concurrent_streams: NonZeroU32,
+    /// Trainings and evaluations at the same time; further ones are refused. Default: 4.
+    pub max_jobs: NonZeroUsize,
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// From the shutdown signal until calls that still run are ended. Default: 20 s.
+    pub shutdown_grace: Duration,
+    /// From accepting a connection until its first byte. Default: 10 s.
+    pub first_byte: Duration,
+    /// Between two pings on a connection. Default: 30 s.
+    pub keepalive_interval: Duration,
+    /// From a ping to its answer, or the connection is closed. Default: 10 s.
+    pub keepalive_timeout: Duration,
+}
+
+impl ServeConfig {
+    /// The defaults, for models in this folder.
+    #[must_use]
+    pub fn new(models: PathBuf) -> Self {
+        let n_cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self {
+            models,
+            default_model: None,
+            training_threads: n_cores,
+            batch_threads: n_cores,
+            follow_interval: Duration::from_secs(2),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_classify_message_bytes: MIB,
+            max_message_bytes: 4 * MIB,
+            max_reply_bytes: 4 * MIB,
+            max_concurrent_streams: MAX_CONCURRENT_STREAMS,
+            max_jobs: MAX_JOBS,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            shutdown_grace: Duration::from_secs(20),
+            first_byte: Duration::from_secs(10),
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! `ClassifierService`: check, classify, convert.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::error::CallError;
+use super::models::{Models, ServedModel};
+use super::request::{self, ClassifyOptions};
+use super::response::{self, model_version};
+use super::text::{self, OffsetMap};
+use super::workers::{Workers, classify};
+use crate::model::Model;
+use crate::proto::classifier_service_server::ClassifierService;
+use crate::proto::stream_classify_response::Result as ItemResult;
+use crate::proto::{
+    BatchClassifyRequest, BatchClassifyResponse, ClassifiedSentence, ClassifyRequest,
+    ClassifyResponse, ClassifyTextRequest, ClassifyTextResponse, StreamClassifyRequest,
+    StreamClassifyResponse,
+};
+
+/// Answers with the models that are active.
+#[derive(Debug, Clone)]
+pub(crate) struct Classifier {
+    models: Arc<Models>,
+    workers: Arc<Workers>,
+}
+
+impl Classifier {
+    /// A service that answers with these models, and classifies on these workers what is large.
+    pub(crate) fn new(models: Arc<Models>, workers: Arc<Workers>) -> Self {
+        Self { models, workers }
+    }
+}
+
+#[tonic::async_trait]
+impl ClassifierService for Classifier {
+    async fn classify(
+        &self,
+        request: Request<ClassifyRequest>,
+    ) -> Result<Response<ClassifyResponse>, Status> {
+        let ClassifyRequest { sentence, options } = request.into_inner();
+        let options = request::sentence(&sentence, options.as_ref())?;
+        let served = self.models.resolve(&options.target).await?;
+        let answer = classify(&served.model, &sentence, &options.scoring);
+        Ok(Response::new(ClassifyResponse {
+            classification: Some(response::classification(&answer, &served.model, options.top_k)),
+            model_version: Some(model_version(&served)),
+        }))
+    }
+
+    async fn batch_classify(
+        &self,
+        request: Request<BatchClassifyRequest>,
+    ) -> Result<Response<BatchClassifyResponse>, Status> {
+        let request = request.into_inner();
+        let options = request::batch(&request)?;
+        let served = self.models.resolve(&options.target).await?;
+        let answers =
+            self.workers.classify_all(&served.model, request.sentences, options.scoring).await?;
+        let answers =
+            answers.iter().map(|a| response::classification(a, &served.model, options.top_k));
+        Ok(Response::new(BatchClassifyResponse {
+            classifications: answers.collect(),
+            model_version: Some(model_version(&served)),
+        }))
+    }
+
+    type StreamClassifyStream =
+        Pin<Box<dyn Stream<Item = Result<StreamClassifyResponse, Status>> + Send>>;
+
+    async fn stream_classify(
+        &self,
+        request: Request<Streaming<StreamClassifyRequest>>,
+    ) -> Result<Response<Self::StreamClassifyStream>, Status> {
+        let models = Arc::clone(&self.models);
+        let answers = request.into_inner().then(move |item| {
+            let models = Arc::clone(&models);
+            async move { Ok(answer_item(&models, item.map_err(CallError::Incoming)?).await) }
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn classify_text(
+        &self,
+        request: Request<ClassifyTextRequest>,
+    ) -> Result<Response<ClassifyTextResponse>, Status> {
+        let request = request.into_inner();
+        let options = request::text(&request)?;
+        let served = self.models.resolve(&options.target).await?;
+        let version = model_version(&served);
+        let sentences = self
+            .workers
+            .run(move |left| classify_text(&request, &options, &served.model, left))
+            .await?;
+        Ok(Response::new(ClassifyTextResponse { sentences, model_version: Some(version) }))
+    }
+}
+
+/// The answer to one item of a stream; what is wrong with the item is part of the answer.
+async fn answer_item(
+    models: &Arc<Models>,
+    mut item: StreamClassifyRequest,
+) -> StreamClassifyResponse {
+    let (result, model_version) = match classify_item(models, &mut item).await {
+        Ok((classification, served)) => {
+            (ItemResult::Classification(classification), Some(model_version(&served)))
+        }
+        Err(error) => (ItemResult::Error(error.into()), None),
+    };
+    StreamClassifyResponse { id: item.id, result: Some(result), model_version }
+}
+
+async fn classify_item(
+    models: &Arc<Models>,
+    item: &mut StreamClassifyRequest,
+) -> Result<(crate::proto::Classification, Arc<ServedModel>), CallError> {
+    let options = request::item(item)?;
+    let served = models.resolve(&options.target).await?;
+    let answer = classify(&served.model, &item.sentence, &options.scoring);
+    Ok((response::classification(&answer, &served.model, options.top_k), served))
+}
+
+/// Splits and classifies, until the caller leaves.
+fn classify_text(
+    request: &ClassifyTextRequest,
+    options: &ClassifyOptions,
+    model: &Model,
+    caller_left: &AtomicBool,
+) -> Vec<ClassifiedSentence> {
+    let offsets = OffsetMap::new(&request.text, request.offset_encoding());
+    let places = text::split(&request.text, &request.language);
+    let wanted = places.into_iter().take_while(|_| !caller_left.load(Ordering::Relaxed));
+    let classified = wanted.filter_map(|place| {
+        let sentence = request.text.get(place.clone())?;
+        let answer = classify(model, sentence, &options.scoring);
+        let mut classification = response::classification(&answer, model, options.top_k);
+        let start = place.start;
+        response::move_spans(&mut classification, |span| offsets.span_from(start, span));
+        Some(ClassifiedSentence {
+            span: Some(offsets.span(place)),
+            sentence: sentence.to_owned(),
+            classification: Some(classification),
+        })
+    });
+    classified.collect()
+}

@@ -1,0 +1,167 @@
+//! The services over gRPC: the only folder that knows gRPC and async.
+//!
+//! In the order of a call:
+//!
+//! - `connections`: sockets, closed when they stay silent.
+//! - `edge`, `deadline`: the layer around every call: panics, deadlines, statuses.
+//! - `classifier`, `models_service`, `health`, `reflection`: one thin adapter per service.
+//! - `request`, `spec`: what a client sent becomes checked values.
+//! - `models`, `catalogue`: which version of each model answers, and what else there is.
+//! - `workers`: one sentence at once, many on a pool; `text`: articles and their offsets.
+//! - `training`, `upload`, `progress`, `jobs`: data in, a model or a judgement out.
+//! - `response`: answers become messages. `error`, `status`: what goes wrong, and what a client sees of it.
+//! - `shutdown`: the end, in steps of bounded length.
+
+#![warn(clippy::indexing_slicing, reason = "requests choose the indices")]
+
+mod caller;
+mod catalogue;
+mod classifier;
+mod connections;
+mod deadline;
+mod edge;
+mod error;
+mod health;
+mod jobs;
+mod models;
+mod models_service;
+mod progress;
+mod reflection;
+mod request;
+mod response;
+mod routes;
+mod shutdown;
+mod spec;
+mod status;
+mod text;
+mod training;
+mod upload;
+mod workers;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+
+use rayon::ThreadPoolBuildError;
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+use tonic::transport::Server;
+
+use crate::builtin::{self, BuiltInError};
+use crate::config::ServeConfig;
+use crate::store::StoreError;
+use classifier::Classifier;
+use connections::Connections;
+use edge::EdgeLayer;
+use health::HealthReporter;
+use jobs::Jobs;
+use models::Models;
+use models_service::ModelKeeper;
+use shutdown::Phases;
+use training::Workshop;
+use workers::Workers;
+
+/// What a connection may have in flight before it is read: bounds its memory, and is what h2 measures
+/// many tiny messages against.
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// Why a server did not start, or ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The folder of models cannot be used.
+    #[error("the models folder cannot be used")]
+    Store(#[from] StoreError),
+    /// The built-in model cannot be made.
+    #[error(transparent)]
+    BuiltIn(#[from] &'static BuiltInError),
+    /// Threads cannot be started.
+    #[error("threads cannot be started")]
+    Threads(#[from] ThreadPoolBuildError),
+    /// The contract's description cannot be served.
+    #[error("reflection cannot be served")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// Connections cannot be served.
+    #[error("connections cannot be served")]
+    Transport(#[from] tonic::transport::Error),
+    /// A part of the server ended early.
+    #[error("the server's {0} ended early")]
+    Ended(&'static str),
+}
+
+/// Serves on a listener until `shutdown` is ready and, after that, until the calls that run are done
+/// or [`crate::config::Timeouts::shutdown_grace`] is over.
+///
+/// Connections are taken at once; health says `NOT_SERVING`, and calls get `UNAVAILABLE`, until
+/// the models are loaded.
+///
+/// # Errors
+///
+/// See [`ServeError`]. A model that cannot be loaded is none: it is logged, and the others serve.
+pub async fn serve(
+    config: ServeConfig,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let models = Arc::new(Models::open(&config)?);
+    let jobs = Arc::new(Jobs::start(&config)?);
+    let workers = Arc::new(Workers::start(config.batch_threads)?);
+    let (health, health_service) = HealthReporter::new(&routes::SERVICES);
+    let services = routes::Services {
+        classifier: Classifier::new(Arc::clone(&models), workers),
+        models: ModelKeeper::new(Workshop { models: Arc::clone(&models), jobs: Arc::clone(&jobs) }),
+        health: health_service,
+    };
+    let phases = Phases::default();
+    let first_byte = config.timeouts.first_byte;
+    let server = transport(&config)
+        .layer(EdgeLayer::new(phases.aborting.clone()))
+        .add_routes(services.routes(&config.limits)?)
+        .serve_with_incoming_shutdown(
+            Connections::new(listener, first_byte, phases.clone()),
+            phases.draining.clone().cancelled_owned(),
+        );
+    tokio::select! {
+        ended = server => Ok(ended?),
+        Err(error) = keep_models(&models, &jobs, &health, &config) => Err(error),
+        () = phases.conduct(shutdown, || health.stop(), config.timeouts.shutdown_grace) => Ok(()),
+    }
+}
+
+fn transport(config: &ServeConfig) -> Server {
+    Server::builder()
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .max_concurrent_streams(config.limits.max_concurrent_streams.get())
+        .http2_keepalive_interval(Some(config.timeouts.keepalive_interval))
+        .http2_keepalive_timeout(Some(config.timeouts.keepalive_timeout))
+}
+
+/// Loads the models, then follows what other processes make active.
+async fn keep_models(
+    models: &Arc<Models>,
+    jobs: &Arc<Jobs>,
+    health: &HealthReporter,
+    config: &ServeConfig,
+) -> Result<Infallible, ServeError> {
+    let (at_start, pool) = (Arc::clone(models), Arc::clone(jobs));
+    spawn_blocking(move || {
+        let built_in = pool.compute(builtin::model)?;
+        at_start.start(built_in);
+        Ok::<_, ServeError>(())
+    })
+    .await
+    .map_err(|_ended| ServeError::Ended("loading of models"))??;
+    health.serving();
+    tracing::info!("serving");
+    let mut ticks = interval(config.follow_interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let models = Arc::clone(models);
+        if let Err(error) = spawn_blocking(move || models.follow()).await {
+            tracing::error!(%error, "following the active versions");
+        }
+    }
+}

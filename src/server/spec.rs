@@ -1,0 +1,136 @@
+//! What a client wants trained or evaluated becomes checked settings.
+
+use super::error::{CallError, Violations};
+use super::request::{self, Target, check_share, optional_name};
+use crate::builtin;
+use crate::features::View;
+use crate::model::Weighting;
+use crate::proto;
+use crate::store::ModelName;
+use crate::train::Settings;
+use crate::train::examples::CsvOptions;
+
+/// The model that is trained when a client names none.
+const DEFAULT_NAME: &str = "default";
+
+/// A training as it was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TrainingPlan {
+    /// The model.
+    pub(crate) name: ModelName,
+    /// How to read a CSV.
+    pub(crate) csv: CsvOptions,
+    /// How to train.
+    pub(crate) settings: Settings,
+    /// Whether only the data is to be checked.
+    pub(crate) validate_only: bool,
+    /// Whether the new version is to answer.
+    pub(crate) activate: bool,
+}
+
+impl TryFrom<proto::TrainingSpec> for TrainingPlan {
+    type Error = CallError;
+
+    fn try_from(spec: proto::TrainingSpec) -> Result<Self, CallError> {
+        let mut violations = Violations::default();
+        let given = if spec.model.is_empty() { DEFAULT_NAME } else { &spec.model };
+        let name = optional_name("spec.model", given, &mut violations);
+        let csv = csv(spec.text_column, spec.label_column, &spec.delimiter, &mut violations);
+        let mut settings = settings(&spec.settings.unwrap_or_default(), &mut violations);
+        check_share("spec.min_probability", spec.min_probability, &mut violations);
+        settings.min_probability = spec.min_probability.unwrap_or_default();
+        violations.check()?;
+        settings.check()?;
+        let name = name.ok_or(CallError::Internal("a checked name is missing"))?;
+        if name.as_str() == builtin::NAME {
+            return Err(CallError::BuiltInNotTrainable { name });
+        }
+        Ok(Self {
+            name,
+            csv,
+            settings,
+            validate_only: spec.validate_only,
+            activate: spec.activate.unwrap_or(true),
+        })
+    }
+}
+
+/// Checks what is to be evaluated, and how to read the data.
+pub(crate) fn evaluation(spec: proto::EvaluationSpec) -> Result<(Target, CsvOptions), CallError> {
+    let target = request::target("spec.model", &spec.model, spec.version)?;
+    let mut violations = Violations::default();
+    let csv = csv(spec.text_column, spec.label_column, &spec.delimiter, &mut violations);
+    violations.check()?;
+    Ok((target, csv))
+}
+
+fn csv(
+    text_column: String,
+    label_column: String,
+    delimiter: &str,
+    violations: &mut Violations,
+) -> CsvOptions {
+    let mut options = CsvOptions::default();
+    if !text_column.is_empty() {
+        options.text_column = text_column;
+    }
+    if !label_column.is_empty() {
+        options.label_column = label_column;
+    }
+    options.delimiter = match delimiter {
+        "" => None,
+        "," => Some(b','),
+        ";" => Some(b';'),
+        "\t" => Some(b'\t'),
+        _ => {
+            violations.push("spec.delimiter", "DELIMITER_UNKNOWN", "is not ',', ';' or a tab");
+            None
+        }
+    };
+    options
+}
+
+fn settings(given: &proto::TrainingSettings, violations: &mut Violations) -> Settings {
+    let mut settings = Settings::default();
+    if !given.alphas.is_empty() {
+        settings.alphas.clone_from(&given.alphas);
+    }
+    settings.weighting = match proto::Weighting::try_from(given.weighting) {
+        Ok(proto::Weighting::Unspecified) => None,
+        Ok(proto::Weighting::Presence) => Some(Weighting::Presence),
+        Ok(proto::Weighting::Idf) => Some(Weighting::Idf),
+        Err(_unknown) => {
+            violations.push("spec.settings.weighting", "WEIGHTING_UNKNOWN", "is not a weighting");
+            None
+        }
+    };
+    let mut views = Vec::new();
+    for (i, view) in given.views.iter().enumerate() {
+        match proto::View::try_from(*view).ok().and_then(view_of) {
+            Some(view) => views.push(view),
+            None => {
+                let field = format!("spec.settings.views[{i}]");
+                violations.push(field, "VIEW_UNKNOWN", "is not a view");
+            }
+        }
+    }
+    if !views.is_empty() {
+        settings.views = views;
+    }
+    if given.folds > 0 {
+        settings.folds = given.folds;
+    }
+    settings.seed = given.seed.unwrap_or(settings.seed);
+    settings
+}
+
+fn view_of(view: proto::View) -> Option<View> {
+    match view {
+        proto::View::Unspecified => None,
+        proto::View::Word1 => Some(View::Word1),
+        proto::View::Word2 => Some(View::Word2),
+        proto::View::Word3 => Some(View::Word3),
+        proto::View::Shape => Some(View::Shape),
+        proto::View::Character => Some(View::Character),
+    }
+}

@@ -1,0 +1,189 @@
+//! `TrainModel` and `EvaluateModel`: data in, a model or a judgement out. The call is the operation: when it
+//! ends, for whatever reason, so does the work.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::Stream;
+use tonic::{Status, Streaming};
+
+use super::caller::Caller;
+use super::catalogue;
+use super::error::CallError;
+use super::jobs::{Jobs, spawn};
+use super::models::{Models, ServedModel};
+use super::progress::Reporter;
+use super::response::{self, model_version};
+use super::spec::{self, TrainingPlan};
+use super::upload::{self, PIECES_UNDERWAY, Pieces, Upload, UploadMessage};
+use crate::proto::train_model_response::Update;
+use crate::proto::{
+    EvaluateModelRequest, EvaluateModelResponse, TrainModelRequest, TrainModelResponse,
+    TrainingProgress,
+};
+use crate::train::examples::{CsvOptions, Dataset};
+use crate::train::{Observer, Stage, TrainError, check_labels, evaluate, train};
+
+/// Progress messages that wait for a slow reader; further ones are left out.
+const UPDATES_UNDERWAY: usize = 16;
+
+/// What trainings and evaluations work with.
+#[derive(Debug, Clone)]
+pub(crate) struct Workshop {
+    pub(crate) models: Arc<Models>,
+    pub(crate) jobs: Arc<Jobs>,
+}
+
+impl Workshop {
+    /// Begins a training; it goes on while the replies are asked for.
+    pub(crate) fn train(self, requests: Streaming<TrainModelRequest>) -> TrainingReplies {
+        let (sender, updates) = mpsc::channel(UPDATES_UNDERWAY);
+        let training = async move { self.train_to_the_end(requests, sender).await };
+        TrainingReplies { updates, training: Some(Box::pin(training)) }
+    }
+
+    async fn train_to_the_end(
+        self,
+        requests: Streaming<TrainModelRequest>,
+        updates: mpsc::Sender<TrainingProgress>,
+    ) -> Result<TrainModelResponse, CallError> {
+        let (spec, upload) = upload::begin(requests).await?;
+        let plan = TrainingPlan::try_from(spec)?;
+        let claim = self.jobs.claim(&plan.name)?;
+        let slot = self.jobs.slot()?;
+        let caller = Caller::default();
+        let reporter = Reporter::new(updates, caller.left());
+        let (sender, pieces) = mpsc::channel(PIECES_UNDERWAY);
+        let result = spawn(move || {
+            // Both are held to the end of the job, not of the call.
+            let (_claim, _slot) = (claim, slot);
+            self.train_here(&plan, pieces, &reporter)
+        })?;
+        pump_until_done(upload, sender, result).await
+    }
+
+    /// Reads, trains and publishes, on this thread and the pool.
+    fn train_here(
+        &self,
+        plan: &TrainingPlan,
+        pieces: Pieces,
+        reporter: &Reporter,
+    ) -> Result<TrainModelResponse, CallError> {
+        reporter.progress(Stage::Reading, 0.0);
+        let dataset = upload::dataset(pieces, &plan.csv, |progress| reporter.rows(progress))?;
+        let data_report = Some(response::data_report(&dataset.report));
+        check_labels(&dataset)?;
+        if plan.validate_only {
+            return Ok(TrainModelResponse { update: None, data_report });
+        }
+        let served = self.publish(plan, &dataset, reporter)?;
+        let model = catalogue::describe(&self.models, &served)?;
+        tracing::info!(
+            model = served.name,
+            version = served.version,
+            n_examples = dataset.examples.len(),
+            n_labels = dataset.labels.len(),
+            "trained"
+        );
+        Ok(TrainModelResponse { update: Some(Update::Model(model)), data_report })
+    }
+
+    fn publish(
+        &self,
+        plan: &TrainingPlan,
+        dataset: &Dataset,
+        reporter: &Reporter,
+    ) -> Result<Arc<ServedModel>, CallError> {
+        let parts = self.jobs.compute(|| train(dataset, &plan.settings, reporter))?;
+        if reporter.is_cancelled() {
+            return Err(TrainError::Cancelled.into());
+        }
+        reporter.progress(Stage::Storing, 1.0);
+        self.models.publish(&plan.name, &parts, plan.activate)
+    }
+
+    /// Judges a model.
+    pub(crate) async fn evaluate(
+        self,
+        requests: Streaming<EvaluateModelRequest>,
+    ) -> Result<EvaluateModelResponse, CallError> {
+        let (spec, upload) = upload::begin(requests).await?;
+        let (target, csv) = spec::evaluation(spec)?;
+        let served = self.models.resolve(&target).await?;
+        let slot = self.jobs.slot()?;
+        let caller = Caller::default();
+        // Nobody hears of the progress; the reporter is there to end the work.
+        let (updates, _) = mpsc::channel(1);
+        let reporter = Reporter::new(updates, caller.left());
+        let (sender, pieces) = mpsc::channel(PIECES_UNDERWAY);
+        let result = spawn(move || {
+            let _slot = slot;
+            self.evaluate_here(&served, &csv, pieces, &reporter)
+        })?;
+        pump_until_done(upload, sender, result).await
+    }
+
+    fn evaluate_here(
+        &self,
+        served: &ServedModel,
+        csv: &CsvOptions,
+        pieces: Pieces,
+        reporter: &Reporter,
+    ) -> Result<EvaluateModelResponse, CallError> {
+        let dataset = upload::dataset(pieces, csv, |progress| reporter.rows(progress))?;
+        let evaluation = self.jobs.compute(|| evaluate(&served.model, &dataset, reporter))?;
+        Ok(EvaluateModelResponse {
+            evaluation: Some(response::evaluation(&evaluation)),
+            model_version: Some(model_version(served)),
+            data_report: Some(response::data_report(&dataset.report)),
+        })
+    }
+}
+
+/// Feeds a job, and waits for its result. A job that ends early is not fed to the end.
+async fn pump_until_done<R, M, T>(
+    upload: Upload<R>,
+    pieces: mpsc::Sender<Result<upload::Piece, CallError>>,
+    mut job: oneshot::Receiver<Result<T, CallError>>,
+) -> Result<T, CallError>
+where
+    R: Stream<Item = Result<M, Status>> + Unpin,
+    M: UploadMessage,
+{
+    let result = tokio::select! {
+        early = &mut job => early,
+        () = upload.pump(pieces) => job.await,
+    };
+    result.map_err(|_closed| CallError::Internal("a job panicked"))?
+}
+
+type Training = Pin<Box<dyn Future<Output = Result<TrainModelResponse, CallError>> + Send>>;
+
+/// The replies to a training: progress as it comes, then the result. Asking for them is what moves
+/// the training's async side on, and dropping them ends it.
+pub(crate) struct TrainingReplies {
+    updates: mpsc::Receiver<TrainingProgress>,
+    /// `None` when it is done.
+    training: Option<Training>,
+}
+
+impl Stream for TrainingReplies {
+    type Item = Result<TrainModelResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Poll::Ready(Some(progress)) = self.updates.poll_recv(cx) {
+            let update = Some(Update::Progress(progress));
+            return Poll::Ready(Some(Ok(TrainModelResponse { update, data_report: None })));
+        }
+        let Some(training) = &mut self.training else {
+            return Poll::Ready(None);
+        };
+        training.as_mut().poll(cx).map(|result| {
+            self.training = None;
+            Some(result.map_err(Status::from))
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! Classifying: a sentence at once on the thread that asks, many on a bounded pool.
+
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::caller::Caller;
+use super::error::CallError;
+use crate::model::{Classification, Model, Options, Scorer};
+
+/// Up to so many sentences, and so many bytes of them, are classified at once: about 100 µs.
+const MAX_INLINE_SENTENCES: usize = 64;
+const MAX_INLINE_BYTES: usize = 16 * 1024;
+/// Sentences between two looks at whether anybody still waits for them.
+const CHUNK_SENTENCES: usize = 64;
+
+thread_local! {
+    static SCORER: Cell<Option<Scorer>> = const { Cell::new(None) };
+}
+
+/// Classifies one sentence on this thread.
+pub(crate) fn classify(model: &Model, sentence: &str, options: &Options) -> Classification {
+    // Taken out and put back, so that a panic leaves no half-used scorer behind.
+    let mut scorer = SCORER.take().unwrap_or_default();
+    let classification = scorer.classify(model, sentence, options);
+    SCORER.set(Some(scorer));
+    classification
+}
+
+/// The pool for what would hold up a request thread.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    pool: Arc<ThreadPool>,
+    /// As many jobs as threads are in the pool; the others wait outside, where they can be dropped.
+    slots: Arc<Semaphore>,
+}
+
+impl Workers {
+    /// Starts the threads.
+    pub(crate) fn start(n_threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(n_threads.get())
+            .thread_name(|i| format!("dictum-batch-{i}"))
+            .build()?;
+        Ok(Self { pool: Arc::new(pool), slots: Arc::new(Semaphore::new(n_threads.get())) })
+    }
+
+    /// Classifies sentences, in order. Small jobs run at once; large ones end early when the caller
+    /// stops waiting.
+    pub(crate) async fn classify_all(
+        &self,
+        model: &Arc<Model>,
+        sentences: Vec<String>,
+        options: Options,
+    ) -> Result<Vec<Classification>, CallError> {
+        let n_bytes: usize = sentences.iter().map(String::len).sum();
+        if sentences.len() <= MAX_INLINE_SENTENCES && n_bytes <= MAX_INLINE_BYTES {
+            return Ok(sentences.iter().map(|s| classify(model, s, &options)).collect());
+        }
+        let model = Arc::clone(model);
+        self.run(move |caller_left| {
+            sentences
+                .par_chunks(CHUNK_SENTENCES)
+                .take_any_while(|_| !caller_left.load(Ordering::Relaxed))
+                .flat_map_iter(|chunk| chunk.iter().map(|s| classify(&model, s, &options)))
+                .collect()
+        })
+        .await
+    }
+
+    /// Runs a job on the pool. It is told when nobody waits for it any more.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&AtomicBool) -> T + Send + 'static,
+    ) -> Result<T, CallError> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        let slot = slot.map_err(|_closed| CallError::Internal("the pool is closed"))?;
+        let caller = Caller::default();
+        let caller_left = caller.left();
+        let (sender, receiver) = oneshot::channel();
+        self.pool.spawn(move || {
+            // Uncaught, a panic on the pool would end the process.
+            let result = catch_unwind(AssertUnwindSafe(|| job(&caller_left)));
+            drop(slot);
+            if let Ok(result) = result
+                && sender.send(result).is_err()
+            {
+                tracing::debug!("nobody waited for a batch");
+            }
+        });
+        let result = receiver.await;
+        drop(caller);
+        result.map_err(|_panicked| CallError::Internal("a job on the pool panicked"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait_for(flag: &AtomicBool) {
+        while !flag.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+    }
+
+    fn workers() -> Workers {
+        Workers::start(NonZeroUsize::MIN).expect("one thread")
+    }
+
+    #[tokio::test]
+    async fn a_panic_on_the_pool_is_an_error_and_the_pool_lives() {
+        let workers = workers();
+        let panicked: Result<(), _> = workers.run(|_| panic!("on purpose")).await;
+        assert!(matches!(panicked, Err(CallError::Internal(_))));
+        assert_eq!(workers.run(|_| 7).await.expect("the pool lives"), 7);
+    }
+
+    #[tokio::test]
+    async fn a_job_is_told_when_its_caller_leaves() {
+        let workers = workers();
+        let (started, mut has_started) = tokio::sync::mpsc::channel(1);
+        let (ended, mut has_ended) = tokio::sync::mpsc::channel(1);
+        let job = workers.run(move |caller_left| {
+            started.blocking_send(()).expect("the test waits");
+            wait_for(caller_left);
+            ended.blocking_send(()).expect("the test waits");
+        });
+        tokio::select! {
+            _ = job => panic!("the job ends only when its caller leaves"),
+            _ = has_started.recv() => {}
+        }
+        assert_eq!(has_ended.recv().await, Some(()));
+    }
+}

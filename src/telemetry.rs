@@ -1,0 +1,81 @@
+//! Logs: records on stderr, as text on a terminal and as JSON lines in a pipe.
+//!
+//! No record holds text of a request: no sentence, token, label or file content. Panics become
+//! records too, with their place and without their message, which may quote input.
+
+use std::io::{self, IsTerminal};
+use std::panic;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+/// The level in force unless told otherwise.
+pub const DEFAULT_LEVEL: &str = "info";
+
+/// Why logging could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The level is not one.
+    #[error("log level {level:?}")]
+    Level {
+        /// What was given.
+        level: String,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+    /// The process logs already.
+    #[error("logging is set up already")]
+    Installed(#[from] TryInitError),
+}
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+impl Format {
+    /// Text when stderr is a terminal, else JSON.
+    #[must_use]
+    pub fn for_stderr() -> Self {
+        if io::stderr().is_terminal() { Self::Text } else { Self::Json }
+    }
+}
+
+/// Starts logging to stderr for the whole process.
+///
+/// `level` is `error`, `warn`, `info`, `debug`, `trace`, or a list of directives such as
+/// `info,dictum=debug`.
+///
+/// # Errors
+///
+/// When the level is not one, or when the process logs already.
+pub fn install(level: &str, format: Format) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(level)
+        .map_err(|source| TelemetryError::Level { level: level.to_owned(), source })?;
+    let records = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        Format::Text => records.finish().try_init()?,
+        Format::Json => records.json().flatten_event(true).finish().try_init()?,
+    }
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic");
+    }));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_none_is_refused() {
+        let error = install("info,=", Format::Text).expect_err("refused");
+        assert!(matches!(error, TelemetryError::Level { .. }), "{error}");
+    }
+}

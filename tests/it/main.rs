@@ -1,0 +1,21 @@
+//! The server as its clients see it: a real one on a port of its own, called by a real client.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::string_slice,
+    reason = "a test says what it expects, and fails where it is not so"
+)]
+
+mod bad_input;
+mod classify;
+mod health;
+mod limits;
+mod models;
+mod raw;
+mod reflection;
+mod shutdown;
+mod support;
+mod text;
+mod train;
