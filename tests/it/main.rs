@@ -8,7 +8,9 @@
     reason = "a test says what it expects, and fails where it is not so"
 )]
 
+mod architecture;
 mod bad_input;
+mod builtin;
 mod classify;
 mod health;
 mod limits;
