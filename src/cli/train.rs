@@ -199,6 +199,9 @@ fn render(response: &TrainModelResponse, format: Format) -> String {
         text.push('\n');
         text.push_str(&evaluation::render(evaluation, &Mistakes::new(), format));
     }
+    if let (Some(model), Format::Terminal) = (trained, format) {
+        text.push_str(&model::hint(model));
+    }
     text
 }
 

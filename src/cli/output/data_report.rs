@@ -11,11 +11,11 @@ pub(in crate::cli) fn render(report: &DataReport, format: Format) -> String {
         return String::new();
     }
     let mut text = summary(report);
-    let mut table = Table::plain(&[Align::Left, Align::Right, Align::Left, Align::Left]);
+    let mut table = Table::plain(&[Align::Left, Align::Right, Align::Left]);
     for finding in &report.findings {
-        let code = describe(finding.code());
-        let [line, code] = [finding.line.to_string(), code.to_owned()];
-        table.row(["  line".to_owned(), line, code, finding.message.clone()]);
+        let [code, message] = [describe(finding.code()), &finding.message];
+        let reason = if message == code { code.to_owned() } else { format!("{code}: {message}") };
+        table.row(["  line".to_owned(), finding.line.to_string(), reason]);
     }
     text.push_str(&table.render(format));
     let n_found: u64 = report.counts.iter().map(|found| found.count).sum();
@@ -110,7 +110,7 @@ mod tests {
         let text = anstream::adapter::strip_str(&text).to_string();
         let expected = "left out 10 of 1,000 rows: 10 duplicate\n\
                         used, but look at them: 2 near duplicate\n  \
-                          line  17  duplicate  same text and label as in line 3\n  \
+                          line  17  duplicate: same text and label as in line 3\n  \
                           and 11 more\n";
         assert_eq!(text, expected);
     }

@@ -2,9 +2,12 @@
 
 use super::evaluation::{self, Mistakes};
 use super::table::{Align, Table};
-use super::text::{percent, size, version, visible, whole};
-use super::{Format, HEADING};
-use crate::proto::{ChosenSettings, Model, View, Weighting};
+use super::text::{self, percent, size, visible, whole};
+use super::{FAINT, Format, HEADING};
+use crate::proto::{ChosenSettings, ChosenView, Model, View, Weighting};
+
+/// Most labels that are named in one line.
+const MAX_LABELS: usize = 5;
 
 /// Returns versions as a list.
 pub(in crate::cli) fn list(models: &[Model], format: Format) -> String {
@@ -31,20 +34,20 @@ pub(in crate::cli) fn list(models: &[Model], format: Format) -> String {
 
 /// Returns everything that is known about a version.
 pub(in crate::cli) fn full(model: &Model, format: Format) -> String {
-    let title = version(model.model_version.as_ref());
+    let title = text::version(model.model_version.as_ref());
     let state = if model.active { " is active" } else { "" };
-    let mut text = format!("{HEADING}{title}{HEADING:#}{state}\n");
-    text.push_str(&facts(model).render(format));
+    let mut shown = format!("{HEADING}{title}{HEADING:#}{state}\n");
+    shown.push_str(&facts(model).render(format));
     if let Some(evaluation) = &model.evaluation {
-        text.push('\n');
-        text.push_str(&evaluation::render(evaluation, &Mistakes::new(), format));
+        shown.push('\n');
+        shown.push_str(&evaluation::render(evaluation, &Mistakes::new(), format));
     }
-    text
+    shown
 }
 
 /// Returns what a person wants to know of a version that was just trained, in one line.
 pub(in crate::cli) fn headline(model: &Model) -> String {
-    let title = version(model.model_version.as_ref());
+    let title = text::version(model.model_version.as_ref());
     let state = if model.active { "is active" } else { "is stored, not active" };
     let labels = model.labels.len();
     let (examples, features) = (whole(n_examples(model)), whole(model.feature_count));
@@ -52,6 +55,17 @@ pub(in crate::cli) fn headline(model: &Model) -> String {
         "{HEADING}{title}{HEADING:#} {state}: {labels} labels, learned from {examples} sentences, \
          {features} features\n"
     )
+}
+
+/// Returns what to do with a version that was just trained.
+pub(in crate::cli) fn hint(model: &Model) -> String {
+    let Some(version) = &model.model_version else { return String::new() };
+    let name = if model.active {
+        visible(&version.name).into_owned()
+    } else {
+        text::version(Some(version))
+    };
+    format!("\n{FAINT}Try it: dictum classify --model {name} --explain \"A sentence\"{FAINT:#}\n")
 }
 
 fn n_examples(model: &Model) -> u64 {
@@ -67,9 +81,8 @@ fn time(model: &Model) -> String {
 fn facts(model: &Model) -> Table {
     let mut table = Table::plain(&[Align::Left, Align::Left]);
     let mut fact = |name: &str, value: String| table.row([name.to_owned(), value]);
-    fact("trained", time(model));
-    let labels: Vec<_> = model.labels.iter().map(|l| visible(&l.label).into_owned()).collect();
-    fact("labels", format!("{}: {}", labels.len(), labels.join(", ")));
+    fact("trained", if model.create_time.is_some() { time(model) } else { "built in".to_owned() });
+    fact("labels", labels(model));
     fact("examples", whole(n_examples(model)));
     fact("features", whole(model.feature_count));
     if model.size_bytes > 0 {
@@ -78,7 +91,10 @@ fn facts(model: &Model) -> Table {
     fact("abstains", abstains(model.min_probability));
     if let Some(settings) = &model.settings {
         fact("weighting", weighting(settings).to_owned());
-        fact("views", views(settings));
+        for chosen in &settings.views {
+            let (weight, alpha) = (chosen.weight, chosen.alpha);
+            fact("view", format!("{}, weight {weight:.3}, alpha {alpha}", view(chosen)));
+        }
         fact("folds", format!("{}, seed {}", settings.folds, settings.seed));
     }
     fact("data digest", model.data_digest.clone());
@@ -101,17 +117,22 @@ fn weighting(settings: &ChosenSettings) -> &'static str {
     }
 }
 
-fn views(settings: &ChosenSettings) -> String {
-    let view = |chosen: &crate::proto::ChosenView| {
-        let name = match chosen.view() {
-            View::Unspecified => "other",
-            View::Word1 => "word1",
-            View::Word2 => "word2",
-            View::Word3 => "word3",
-            View::Shape => "shape",
-            View::Character => "character",
-        };
-        format!("{name} (weight {:.3}, alpha {})", chosen.weight, chosen.alpha)
-    };
-    settings.views.iter().map(view).collect::<Vec<_>>().join(", ")
+fn view(chosen: &ChosenView) -> &'static str {
+    match chosen.view() {
+        View::Unspecified => "other",
+        View::Word1 => "word1",
+        View::Word2 => "word2",
+        View::Word3 => "word3",
+        View::Shape => "shape",
+        View::Character => "character",
+    }
+}
+
+/// How many labels there are, and the first of them.
+fn labels(model: &Model) -> String {
+    let n_labels = model.labels.len();
+    let named = model.labels.iter().take(MAX_LABELS).map(|label| label.label.as_str());
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = if n_labels > MAX_LABELS { ", …" } else { "" };
+    format!("{n_labels}: {named}{more}")
 }
