@@ -64,7 +64,13 @@ fn figures(evaluation: &Evaluation) -> Table {
 }
 
 fn method(evaluation: &Evaluation) -> String {
-    let sentences = count(evaluation.example_count, "sentence");
+    let mut sentences = count(evaluation.example_count, "sentence");
+    let n_known: u64 = evaluation.labels.iter().map(|label| label.support).sum();
+    let n_unknown = evaluation.example_count.saturating_sub(n_known);
+    if n_unknown > 0 {
+        let n_unknown = whole(n_unknown);
+        sentences += &format!(", {n_unknown} of them under a label that the model does not know");
+    }
     match evaluation.method() {
         EvaluationMethod::OutOfFold => {
             format!("{sentences}, each judged by tables and weights that had not seen it")
@@ -113,7 +119,11 @@ mod tests {
         Evaluation {
             example_count: 1_234,
             accuracy: 0.894_4,
-            labels: vec![LabelEvaluation { label: "denial".to_owned(), ..Default::default() }],
+            labels: vec![LabelEvaluation {
+                label: "denial".to_owned(),
+                support: 1_234,
+                ..Default::default()
+            }],
             confusion: vec![cell("a", "a", 90), cell("a", "b", 2), cell("b", "a", 7)],
             ..Default::default()
         }
@@ -133,6 +143,6 @@ mod tests {
         let text = anstream::adapter::strip_str(&text).to_string();
         assert!(text.contains("b            a                    7  17, 45\n"), "{text}");
         assert!(text.contains("accuracy           0.894"), "{text}");
-        assert!(text.contains("1,234 sentences"), "{text}");
+        assert!(text.contains("\n1,234 sentences\n"), "{text}");
     }
 }
