@@ -29,7 +29,7 @@ struct PlaceArgs {
     /// Folder of the models; made when the first one is stored [default: in the user's data folder]
     #[arg(long, value_name = "DIR", env = "DICTUM_MODELS", hide_env_values = true)]
     models: Option<PathBuf>,
-    /// Ask a running server instead, such as http://127.0.0.1:50051
+    /// Ask a running server instead, such as 127.0.0.1:50051
     #[arg(long, value_name = "URL", env = "DICTUM_SERVER", hide_env_values = true)]
     server: Option<ServerUrl>,
 }
@@ -151,7 +151,8 @@ impl FromStr for ModelRef {
             Some((name, version)) => (name, Some(version)),
             None => (text, None),
         };
-        let version = version.map(str::parse).transpose().map_err(|_| ModelRefError::Version)?;
+        let version = version.map(str::parse).transpose();
+        let version = version.map_err(|_not_a_number| ModelRefError::Version)?;
         Ok(Self { name: name.parse()?, version })
     }
 }

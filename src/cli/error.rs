@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::StatusExt;
 
 use super::args::ServerUrl;
@@ -14,6 +14,7 @@ use super::output::text::visible;
 use crate::builtin::BuiltInError;
 use crate::model::PartsError;
 use crate::server::error::CallError;
+use crate::server::status::reason_of_code;
 use crate::store::{NameError, StoreError};
 use crate::telemetry::TelemetryError;
 use crate::train::TrainError;
@@ -88,7 +89,7 @@ pub(super) enum CliError {
         source: tonic::transport::Error,
     },
     /// The server refused, or the call broke off.
-    #[error("{server}: {}", describe(status))]
+    #[error("{server}: {}{}", describe(status), call_hint(server, status))]
     Call {
         /// Its address.
         server: ServerUrl,
@@ -154,12 +155,10 @@ impl CliError {
             return ExitCode::SUCCESS;
         }
         complain(&chain(self));
-        match self {
-            Self::Refused(_) | Self::Config { .. } | Self::Log(_) => {
-                ExitCode::from(WRONG_USE)
-            }
-            _ => ExitCode::FAILURE,
+        if matches!(self, Self::Refused(_) | Self::Config { .. } | Self::Log(_)) {
+            return ExitCode::from(WRONG_USE);
         }
+        ExitCode::FAILURE
     }
 }
 
@@ -186,65 +185,53 @@ pub(super) fn chain(error: &dyn Error) -> String {
 }
 
 fn csv_hint(error: &CsvError) -> &'static str {
-    match error {
-        CsvError::MissingColumn { .. }
-        | CsvError::AmbiguousColumn { .. }
-        | CsvError::SameColumn { .. } => {
-            " (--text-column, --label-column and --delimiter say how to read it)"
-        }
-        CsvError::NotUtf8 { .. } => " (save it as UTF-8)",
-        _ => "",
+    if let CsvError::NotUtf8 { .. } = error {
+        return " (save it as UTF-8)";
     }
+    let is_about_columns = matches!(
+        error,
+        CsvError::MissingColumn { .. }
+            | CsvError::AmbiguousColumn { .. }
+            | CsvError::SameColumn { .. }
+    );
+    if is_about_columns {
+        return " (--text-column, --label-column and --delimiter say how to read it)";
+    }
+    ""
 }
 
 fn store_hint(error: &StoreError) -> &'static str {
-    match error {
-        StoreError::UnknownModel { .. }
-        | StoreError::UnknownVersion { .. }
-        | StoreError::NoActiveVersion { .. } => "; `dictum models list` shows what there is",
-        StoreError::VersionIsActive { .. } => {
-            "; make another one active first: `dictum models activate NAME@VERSION`"
-        }
-        _ => "",
+    if let StoreError::VersionIsActive { .. } = error {
+        return "; make another one active first: `dictum models activate NAME@VERSION`";
     }
+    let is_missing = matches!(
+        error,
+        StoreError::UnknownModel { .. }
+            | StoreError::UnknownVersion { .. }
+            | StoreError::NoActiveVersion { .. }
+    );
+    if is_missing { "; `dictum models list` shows what there is" } else { "" }
 }
 
 /// What a server said: the message, the fields at fault, the code.
 fn describe(status: &Status) -> String {
-    let violations = status.get_details_bad_request().map(|b| b.field_violations).unwrap_or_default();
+    let violations =
+        status.get_details_bad_request().map(|b| b.field_violations).unwrap_or_default();
     let mut text = status.message().to_owned();
     for violation in violations {
         if !text.contains(&violation.description) {
             text.push_str(&format!("; {} {}", violation.field, violation.description));
         }
     }
-    let hint = match status.code() {
-        Code::NotFound => "; `dictum models list --server URL` shows what there is",
-        _ => "",
-    };
-    let code = code_name(status.code());
-    if text.is_empty() { format!("{code}{hint}") } else { format!("{text} ({code}){hint}") }
+    let code = reason_of_code(status.code());
+    if text.is_empty() { code.to_owned() } else { format!("{text} ({code})") }
 }
 
-/// Returns a code as the gRPC specification writes it.
-pub(super) fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
+fn call_hint(server: &ServerUrl, status: &Status) -> String {
+    let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
+    if matches!(reason.as_str(), "MODEL_UNKNOWN" | "VERSION_UNKNOWN" | "NO_ACTIVE_VERSION") {
+        format!("; `dictum models list --server {server}` shows what there is")
+    } else {
+        String::new()
     }
 }

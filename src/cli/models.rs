@@ -110,11 +110,7 @@ pub(super) fn run(args: ModelsArgs) -> Result<ExitCode, CliError> {
     }
 }
 
-fn list(
-    mut output: Output,
-    place: &Place,
-    name: Option<&ModelName>,
-) -> Result<ExitCode, CliError> {
+fn list(mut output: Output, place: &Place, name: Option<&ModelName>) -> Result<ExitCode, CliError> {
     let models = match place {
         Place::Folder(models) => Folder::open(models.clone())?.list(name)?,
         Place::Server(server) => Client::connect(server)?.list(name)?,
@@ -130,11 +126,7 @@ fn list(
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(
-    mut output: Output,
-    place: &Place,
-    model: Option<&ModelRef>,
-) -> Result<ExitCode, CliError> {
+fn show(mut output: Output, place: &Place, model: Option<&ModelRef>) -> Result<ExitCode, CliError> {
     let (name, version) = ModelRef::in_proto(model);
     let model = match place {
         Place::Folder(models) => Folder::open(models.clone())?.show(&name, version)?,
@@ -149,11 +141,7 @@ fn show(
     Ok(ExitCode::SUCCESS)
 }
 
-fn activate(
-    mut output: Output,
-    place: &Place,
-    version: &VersionRef,
-) -> Result<ExitCode, CliError> {
+fn activate(mut output: Output, place: &Place, version: &VersionRef) -> Result<ExitCode, CliError> {
     let response = match place {
         Place::Folder(models) => Folder::open(models.clone())?.activate(version)?,
         Place::Server(server) => Client::connect(server)?.activate(version)?,

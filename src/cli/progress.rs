@@ -29,9 +29,7 @@ impl Progress {
         // Not drawn where stderr is no terminal.
         let bar = ProgressBar::with_draw_target(Some(1_000), ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{msg:28} {bar:30.green} {percent:>3} %");
-        bar.set_style(
-            style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"),
-        );
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
         bar.enable_steady_tick(TICK);
         Self { bar, n_bytes }
     }

@@ -3,12 +3,14 @@
 //! A thread of its own reads, since reading may block for ever. It tells the printing side of every
 //! sentence before it sends it, so that the two are matched by their order.
 
+use std::collections::HashMap;
 use std::thread;
 
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
 use super::Client;
 use crate::cli::error::CliError;
@@ -46,7 +48,8 @@ impl Client {
                 let Item { position, sentence } = item?;
                 let (sentence, result) = match sentence {
                     Ok(sentence) => {
-                        let answer = answers.message().await.map_err(CliError::call(&self.server))?;
+                        let answer =
+                            answers.message().await.map_err(CliError::call(&self.server))?;
                         let result = self.result(answer.ok_or_else(|| self.lacks("end"))?)?;
                         (sentence, result)
                     }
@@ -72,7 +75,9 @@ impl Client {
             }
             // Not the sentence is at fault: the next one will not fare better.
             Some(Outcome::Error(error)) => {
-                let status = Status::new(Code::from(error.code), error.message);
+                let details = ErrorDetails::with_error_info(error.reason, "", HashMap::new());
+                let code = Code::from(error.code);
+                let status = Status::with_error_details(code, error.message, details);
                 Err(CliError::call(&self.server)(status))
             }
             None => Err(self.lacks("result")),

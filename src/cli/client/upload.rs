@@ -8,8 +8,8 @@ use std::io::{self, Read};
 use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::Client;

@@ -144,7 +144,10 @@ mod tests {
     #[test]
     fn in_a_pipe_an_answer_is_one_line_with_the_sentence_last() {
         let answer = classification(AbstainReason::Unspecified);
-        assert_eq!(plain("It\tdid\u{1b} not.", &answer, 1), "denial\t0.9712\tIt did\u{fffd} not.\n");
+        assert_eq!(
+            plain("It\tdid\u{1b} not.", &answer, 1),
+            "denial\t0.9712\tIt did\u{fffd} not.\n"
+        );
         assert_eq!(plain("No.", &answer, 0), "denial\t0.9712\taccusation\t0.0288\tNo.\n");
         assert_eq!(plain("No.", &answer, 5), "denial\t0.9712\taccusation\t0.0288\tNo.\n");
     }

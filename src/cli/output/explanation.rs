@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use anstyle::{AnsiColor, Style};
 
-use super::table::{Align, Table};
 use super::Format;
+use super::table::{Align, Table};
 use super::text::visible;
 use crate::proto::{Contribution, Explanation, Span};
 
@@ -121,7 +121,8 @@ fn words(sentence: &str) -> Vec<Range<usize>> {
 fn weigh(words: &[Range<usize>], contributions: &[Contribution]) -> Vec<f64> {
     let mut weights = vec![0.0; words.len()];
     for contribution in contributions {
-        let covered: Vec<_> = contribution.spans.iter().flat_map(|span| under(span, words)).collect();
+        let covered: Vec<_> =
+            contribution.spans.iter().flat_map(|span| under(span, words)).collect();
         for word in &covered {
             if let Some(weight) = weights.get_mut(*word) {
                 *weight += contribution.log_odds / real(covered.len());
@@ -173,7 +174,8 @@ mod tests {
     #[test]
     fn a_feature_is_shared_out_among_its_words() {
         let words = words("We did not.");
-        let weights = weigh(&words, &[contribution(2.0, &[(3, 10)]), contribution(-3.0, &[(3, 6)])]);
+        let weights =
+            weigh(&words, &[contribution(2.0, &[(3, 10)]), contribution(-3.0, &[(3, 6)])]);
         assert_eq!(weights, [0.0, -2.0, 1.0, 0.0]);
     }
 

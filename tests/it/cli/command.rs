@@ -27,7 +27,7 @@ impl Home {
     /// A home with a trained model `mine`, version 1, of the labels `card` and `charge`.
     pub(super) fn with_model() -> Self {
         let home = Self::new();
-        let csv = home.file("cards.csv", &cards_csv());
+        let csv = home.file("cards.csv", cards_csv());
         home.run(&["train", &csv, "--model", "mine"]).done();
         home
     }
@@ -115,7 +115,8 @@ impl Ran {
     #[track_caller]
     pub(super) fn complaint(self, exit_code: i32) -> String {
         assert_eq!((self.exit_code, self.stdout.as_str()), (Some(exit_code), ""), "{self:?}");
-        let complaint = self.stderr.strip_prefix("error: ").and_then(|line| line.strip_suffix('\n'));
+        let complaint =
+            self.stderr.strip_prefix("error: ").and_then(|line| line.strip_suffix('\n'));
         let is_one_line = complaint.is_some_and(|complaint| !complaint.contains('\n'));
         assert!(is_one_line, "not one line of complaint: {:?}", self.stderr);
         complaint.unwrap_or_default().to_owned()

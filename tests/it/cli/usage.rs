@@ -59,7 +59,7 @@ fn what_cannot_be_read_is_named() {
     let home = Home::new();
     let complaint = home.run(&["train", "missing.csv"]).complaint(1);
     assert!(complaint.starts_with("cannot read missing.csv: "), "{complaint}");
-    let complaint = home.run(&["evaluate", "."]).complaint(1);
+    let complaint = home.run(&["train", "."]).complaint(1);
     assert!(complaint.starts_with(".: "), "{complaint}");
 }
 
