@@ -1,0 +1,237 @@
+//! Why the command did not do what it was asked, as one line on stderr, and its exit code.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use tonic::Status;
+use tonic_types::StatusExt;
+
+use super::args::ServerUrl;
+use super::output::text::visible;
+use crate::builtin::BuiltInError;
+use crate::model::PartsError;
+use crate::server::error::CallError;
+use crate::server::status::reason_of_code;
+use crate::store::{NameError, StoreError};
+use crate::telemetry::TelemetryError;
+use crate::train::TrainError;
+use crate::train::examples::CsvError;
+
+/// Exit code for wrong use, as clap's own.
+const WRONG_USE: u8 = 2;
+
+/// Why the command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    /// The system does not say where the user's data belong.
+    #[error("there is no home folder to keep models in; name a folder with --models")]
+    NoModelsFolder,
+    /// An input cannot be read.
+    #[error("cannot read {name}")]
+    Read {
+        /// The file, or the standard input.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The result cannot be written.
+    #[error("cannot write the result")]
+    Write(#[source] io::Error),
+    /// A CSV is unusable as a whole.
+    #[error("{name}{}", csv_hint(source))]
+    Csv {
+        /// The file, or the standard input.
+        name: String,
+        /// Why.
+        source: CsvError,
+    },
+    /// A CSV cannot be learned from.
+    #[error("{name}")]
+    Train {
+        /// The file, or the standard input.
+        name: String,
+        /// Why.
+        source: TrainError,
+    },
+    /// A CSV has nothing to judge by.
+    #[error("{name}: no row can be used")]
+    NoExamples {
+        /// The file, or the standard input.
+        name: String,
+    },
+    /// A training gave something that is not a model; a defect of this program.
+    #[error("the trained model is unusable")]
+    Parts(#[from] PartsError),
+    /// The folder of the models did not do it.
+    #[error("{}{}", .0, store_hint(.0))]
+    Store(#[source] StoreError),
+    /// There is no built-in model; a defect of this program.
+    #[error(transparent)]
+    BuiltIn(#[from] &'static BuiltInError),
+    /// What was asked for breaks a rule that a server would keep too.
+    #[error(transparent)]
+    Refused(Box<CallError>),
+    /// A name that should be one is none; a defect of this program.
+    #[error(transparent)]
+    Name(NameError),
+    /// The system gives no threads, or no asynchronous input and output.
+    #[error("cannot start: {0}")]
+    Start(String),
+    /// The server does not answer.
+    #[error("cannot reach {server}; is it running? `dictum serve` starts one")]
+    Connect {
+        /// Its address.
+        server: ServerUrl,
+        /// Why.
+        source: tonic::transport::Error,
+    },
+    /// The server refused, or the call broke off.
+    #[error("{server}: {}{}", describe(status), call_hint(server, status))]
+    Call {
+        /// Its address.
+        server: ServerUrl,
+        /// What it said.
+        status: Box<Status>,
+    },
+    /// The server's answer is not what its contract says.
+    #[error("{server}: the answer has no {missing}")]
+    Answer {
+        /// Its address.
+        server: ServerUrl,
+        /// What is missing.
+        missing: &'static str,
+    },
+    /// A message does not fit its own description; a defect of this program.
+    #[error("cannot write JSON: {0}")]
+    Json(String),
+    /// The settings file is unusable.
+    #[error("{path}: {problem}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        problem: String,
+    },
+    /// The logs cannot be written as wanted.
+    #[error("cannot log (--log-level takes error, warn, info, debug or trace)")]
+    Log(#[source] TelemetryError),
+    /// The address to listen on is not to be had.
+    #[error("cannot listen on {address}; choose another address with --listen")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<CallError> for CliError {
+    fn from(error: CallError) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
+
+impl CliError {
+    /// What makes a status of a server an error of the command.
+    pub(super) fn call(server: &ServerUrl) -> impl Fn(Status) -> Self {
+        move |status| Self::Call { server: server.clone(), status: Box::new(status) }
+    }
+
+    /// Says it on stderr, and returns the exit code. Whoever reads the result may stop reading:
+    /// that is no error, and nothing is said.
+    pub(super) fn report(&self) -> ExitCode {
+        if let Self::Write(error) = self
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            return ExitCode::SUCCESS;
+        }
+        complain(&chain(self));
+        if matches!(self, Self::Refused(_) | Self::Config { .. } | Self::Log(_)) {
+            return ExitCode::from(WRONG_USE);
+        }
+        ExitCode::FAILURE
+    }
+}
+
+/// Writes one line `error: …` on stderr.
+pub(super) fn complain(message: &str) {
+    const RED: Style = AnsiColor::Red.on_default().bold();
+    // Where stderr is closed there is nobody to tell.
+    writeln!(anstream::stderr().lock(), "{RED}error:{RED:#} {}", visible(message)).ok();
+}
+
+/// Returns an error with its causes; a cause that the message before ends with is not repeated.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn csv_hint(error: &CsvError) -> &'static str {
+    if let CsvError::NotUtf8 { .. } = error {
+        return " (save it as UTF-8)";
+    }
+    let is_about_columns = matches!(
+        error,
+        CsvError::MissingColumn { .. }
+            | CsvError::AmbiguousColumn { .. }
+            | CsvError::SameColumn { .. }
+    );
+    if is_about_columns {
+        return " (--text-column, --label-column and --delimiter say how to read it)";
+    }
+    ""
+}
+
+fn store_hint(error: &StoreError) -> &'static str {
+    if let StoreError::VersionIsActive { .. } = error {
+        return "; make another one active first: `dictum models activate NAME@VERSION`";
+    }
+    let is_missing = matches!(
+        error,
+        StoreError::UnknownModel { .. }
+            | StoreError::UnknownVersion { .. }
+            | StoreError::NoActiveVersion { .. }
+    );
+    if is_missing { "; `dictum models list` shows what there is" } else { "" }
+}
+
+/// What a server said: the message, the fields at fault, the code.
+fn describe(status: &Status) -> String {
+    let violations =
+        status.get_details_bad_request().map(|b| b.field_violations).unwrap_or_default();
+    let mut text = status.message().to_owned();
+    for violation in violations {
+        if !text.contains(&violation.description) {
+            text.push_str(&format!("; {} {}", violation.field, violation.description));
+        }
+    }
+    let code = reason_of_code(status.code());
+    if text.is_empty() { code.to_owned() } else { format!("{text} ({code})") }
+}
+
+fn call_hint(server: &ServerUrl, status: &Status) -> String {
+    let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
+    if matches!(reason.as_str(), "MODEL_UNKNOWN" | "VERSION_UNKNOWN" | "NO_ACTIVE_VERSION") {
+        format!("; `dictum models list --server {server}` shows what there is")
+    } else {
+        String::new()
+    }
+}

@@ -1,0 +1,93 @@
+//! `dictum evaluate`: how well a model does on a labelled CSV.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::args::{CsvArgs, ModelRef, Place};
+use super::client::Client;
+use super::error::CliError;
+use super::folder::Folder;
+use super::input::Input;
+use super::output::evaluation::Mistakes;
+use super::output::{Format, Json, Output, OutputArgs, data_report, evaluation, text};
+use super::progress::Progress;
+use crate::proto::{EvaluateModelResponse, EvaluationSpec};
+
+const EXAMPLES: &str = "\
+Examples:
+  dictum evaluate test.csv --model mine
+  dictum evaluate test.csv --model mine@3
+  dictum evaluate test.csv --json
+
+The figures mean something only for sentences that the model was not trained on. Sentences under a
+label that the model does not know count as wrong.";
+
+/// Judge a model on a labelled CSV
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct EvaluateArgs {
+    /// CSV with labelled sentences; '-' for the standard input
+    #[arg(value_name = "CSV")]
+    csv: PathBuf,
+    /// Model to judge, and which version of it if not the active one [default: the built-in
+    /// news-statements; with --server, the server's default model]
+    #[arg(long, value_name = "NAME[@VERSION]", env = "DICTUM_MODEL", hide_env_values = true)]
+    model: Option<ModelRef>,
+    #[command(flatten)]
+    columns: CsvArgs,
+    /// Threads to use on this machine [default: one per core]
+    #[arg(long, value_name = "N", env = "DICTUM_THREADS", hide_env_values = true)]
+    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Runs the subcommand.
+pub(super) fn run(args: EvaluateArgs) -> Result<ExitCode, CliError> {
+    let mut output = Output::new(args.output);
+    let input = Input::open(&args.csv)?;
+    let (name, version) = ModelRef::in_proto(args.model.as_ref());
+    let spec = EvaluationSpec {
+        model: name,
+        version,
+        text_column: args.columns.text_column.clone(),
+        label_column: args.columns.label_column.clone(),
+        delimiter: args.columns.delimiter_text(),
+    };
+    let (response, mistakes) = {
+        let progress = Progress::new(input.n_bytes);
+        match args.place {
+            Place::Folder(models) => {
+                Folder::open(models)?.evaluate(spec, input, args.threads, &progress)?
+            }
+            Place::Server(server) => {
+                progress.say("judging");
+                (Client::connect(&server)?.evaluate(spec, input)?, Mistakes::new())
+            }
+        }
+    };
+    if output.format() == Format::Json {
+        output.json(&Json(&response))?;
+    } else {
+        output.text(&render(&response, &mistakes, output.format()))?;
+    }
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn render(response: &EvaluateModelResponse, mistakes: &Mistakes, format: Format) -> String {
+    let mut text = format!("{}\n", text::version(response.model_version.as_ref()));
+    if let Some(report) = &response.data_report {
+        text.push_str(&data_report::render(report, format));
+    }
+    if let Some(evaluation) = &response.evaluation {
+        text.push('\n');
+        text.push_str(&evaluation::render(evaluation, mistakes, format));
+    }
+    text
+}

@@ -1,0 +1,134 @@
+//! What versions there are, which is active, which are broken.
+
+use super::{Folder, built_in_name, set_stored};
+use crate::builtin;
+use crate::cli::args::VersionRef;
+use crate::cli::error::{CliError, chain};
+use crate::proto::{self, ActivateModelResponse, ModelVersion};
+use crate::server::models::ServedModel;
+use crate::server::request;
+use crate::store::{ModelName, StoreError, VersionInfo};
+
+/// A version, or a model as a whole (version 0), and what is wrong with it.
+#[derive(Debug)]
+pub(in crate::cli) struct Checked {
+    /// What was checked.
+    pub(in crate::cli) version: ModelVersion,
+    /// What is wrong; `None`: nothing.
+    pub(in crate::cli) error: Option<String>,
+}
+
+impl Folder {
+    /// Lists versions by name, the newest first, the built-in model among them. No file is read, so
+    /// the list holds what the folder shows.
+    pub(in crate::cli) fn list(
+        &self,
+        model: Option<&ModelName>,
+    ) -> Result<Vec<proto::Model>, CliError> {
+        let is_wanted = |name: &ModelName| model.is_none_or(|model| model == name);
+        let built_in = built_in_name()?;
+        let mut names = self.repository.names()?;
+        names.push(built_in.clone());
+        names.sort_unstable();
+        names.dedup();
+        let mut models = Vec::new();
+        for name in names.iter().filter(|name| is_wanted(name)) {
+            models.extend(self.stored(name)?);
+            if *name == built_in {
+                let is_hidden = models.iter().any(|model| model.active && named(model, name));
+                models.push(entry(name, builtin::VERSION, !is_hidden));
+            }
+        }
+        match model {
+            Some(name) if models.is_empty() => {
+                Err(StoreError::UnknownModel { name: name.clone() }.into())
+            }
+            _ => Ok(models),
+        }
+    }
+
+    /// Describes a version.
+    pub(in crate::cli) fn show(&self, name: &str, version: u64) -> Result<proto::Model, CliError> {
+        self.describe(&self.resolve(&request::target("model", name, version)?)?)
+    }
+
+    /// Makes a version active. It is loaded first, so that a broken one never becomes active.
+    pub(in crate::cli) fn activate(
+        &self,
+        version: &VersionRef,
+    ) -> Result<ActivateModelResponse, CliError> {
+        let VersionRef { name, version } = version;
+        let model = self.load(name, *version)?;
+        let previous = self.repository.activate(name, *version)?;
+        let served = ServedModel { name: name.to_string(), version: *version, model };
+        Ok(ActivateModelResponse {
+            model: Some(self.describe(&served)?),
+            previous_version: previous.unwrap_or_default(),
+        })
+    }
+
+    /// Deletes a version.
+    pub(in crate::cli) fn delete(&self, version: &VersionRef) -> Result<(), CliError> {
+        Ok(self.repository.delete(&version.name, version.version)?)
+    }
+
+    /// Reads every version there is, or every version of one model, as a server would.
+    pub(in crate::cli) fn verify(
+        &self,
+        model: Option<&ModelName>,
+    ) -> Result<Vec<Checked>, CliError> {
+        let names = match model {
+            Some(name) => vec![name.clone()],
+            None => self.repository.names()?,
+        };
+        let mut checked = Vec::new();
+        for name in names {
+            match self.repository.versions(&name) {
+                Ok(versions) => {
+                    let versions = versions.iter().map(|info| self.check(&name, info.version));
+                    checked.extend(versions);
+                }
+                Err(StoreError::UnknownModel { name }) => {
+                    return Err(StoreError::UnknownModel { name }.into());
+                }
+                Err(error) => checked.push(Checked::new(&name, 0, Some(chain(&error)))),
+            }
+        }
+        Ok(checked)
+    }
+
+    fn check(&self, name: &ModelName, version: u64) -> Checked {
+        Checked::new(name, version, self.load(name, version).err().map(|error| chain(&error)))
+    }
+
+    fn stored(&self, name: &ModelName) -> Result<Vec<proto::Model>, CliError> {
+        let versions = match self.repository.versions(name) {
+            Err(StoreError::UnknownModel { .. }) => Vec::new(),
+            versions => versions?,
+        };
+        let describe = |info: &VersionInfo| {
+            let mut model = entry(name, info.version, info.active);
+            set_stored(&mut model, info);
+            model
+        };
+        Ok(versions.iter().rev().map(describe).collect())
+    }
+}
+
+impl Checked {
+    fn new(name: &ModelName, version: u64, error: Option<String>) -> Self {
+        Self { version: id(name, version), error }
+    }
+}
+
+fn entry(name: &ModelName, version: u64, active: bool) -> proto::Model {
+    proto::Model { model_version: Some(id(name, version)), active, ..Default::default() }
+}
+
+fn id(name: &ModelName, version: u64) -> ModelVersion {
+    ModelVersion { name: name.to_string(), version }
+}
+
+fn named(model: &proto::Model, name: &ModelName) -> bool {
+    model.model_version.as_ref().is_some_and(|version| version.name == name.as_str())
+}

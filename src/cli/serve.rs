@@ -1,0 +1,134 @@
+//! `dictum serve`: answers over gRPC until it is told to stop.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use super::error::{CliError, chain};
+use super::settings::Settings;
+use crate::config::ServeConfig;
+use crate::{server, telemetry};
+
+const EXAMPLES: &str = "\
+Examples:
+  dictum serve
+  dictum serve --listen 127.0.0.1:8080 --models ./models --default-model mine
+  dictum serve --config dictum.toml
+
+Then, from another shell:
+  grpcurl -plaintext -d '{\"sentence\":\"We had nothing to do with it.\"}' \\
+    localhost:50051 dictum.v1.ClassifierService/Classify
+  dictum classify --server http://127.0.0.1:50051 \"We had nothing to do with it.\"
+
+A settings file holds the long names of the flags with _ for -, such as
+  listen = \"127.0.0.1:8080\"
+  max_jobs = 2
+A flag wins over the environment, the environment over the file. Ctrl-C or SIGTERM stops the server
+once the calls that run are done; a second one at once.";
+
+/// Answer over gRPC until stopped
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ServeArgs {
+    /// TOML file with settings
+    #[arg(long, value_name = "FILE", env = "DICTUM_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Runs the subcommand. What keeps it from starting is an error; from then on all that is to be said is
+/// a log record.
+pub(super) fn run(args: ServeArgs) -> Result<ExitCode, CliError> {
+    let settings = match &args.config {
+        Some(path) => args.settings.or(Settings::read(path)?),
+        None => args.settings,
+    };
+    let address = settings.listen();
+    let start = |e: io::Error| CliError::Start(e.to_string());
+    let runtime = Runtime::new().map_err(start)?;
+    let listener = runtime
+        .block_on(TcpListener::bind(address))
+        .map_err(|source| CliError::Listen { address, source })?;
+    let address = listener.local_addr().map_err(start)?;
+    let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
+    let (level, format) = settings.log();
+    telemetry::install(level, format).map_err(CliError::Log)?;
+    let config = settings.config()?;
+    tracing::info!(%address, models = %config.models.display(), "listening");
+    Ok(runtime.block_on(serve(config, listener, signals)))
+}
+
+async fn serve(config: ServeConfig, listener: TcpListener, mut signals: Signals) -> ExitCode {
+    let (stop, stopped) = oneshot::channel();
+    let served = server::serve(config, listener, async {
+        // The other end is there as long as this is waited for.
+        stopped.await.ok();
+    });
+    let told_twice = async {
+        signals.next().await;
+        stop.send(()).ok();
+        signals.next().await;
+    };
+    tokio::select! {
+        served = served => match served {
+            Ok(()) => {
+                tracing::info!("stopped");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                tracing::error!(error = chain(&error), "stopped");
+                ExitCode::FAILURE
+            }
+        },
+        () = told_twice => {
+            tracing::warn!("stopped at once, calls were still running");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Signals that say: stop.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Signals that say: stop.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `dictum train`: a labelled CSV becomes a new version of a model.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::args::{CsvArgs, Place, share};
+use super::client::Client;
+use super::error::CliError;
+use super::folder::Folder;
+use super::input::Input;
+use super::output::evaluation::Mistakes;
+use super::output::{Format, Json, Output, OutputArgs, data_report, evaluation, model, text};
+use super::progress::Progress;
+use crate::proto::train_model_response::Update;
+use crate::proto::{self, TrainModelResponse, TrainingSettings, TrainingSpec};
+use crate::store::ModelName;
+
+const EXAMPLES: &str = "\
+Examples:
+  dictum train mine.csv
+  dictum train mine.csv --model mine --text-column sentence --label-column category
+  dictum train mine.csv --validate-only
+  dictum train mine.csv --model mine --server http://127.0.0.1:50051
+
+The CSV needs a header row, a column with sentences and a column with their labels, at least two
+labels and two sentences for each:
+
+  text,label
+  \"Where is my card?\",card_arrival
+  \"It was charged twice.\",wrong_charge
+
+Everything about the estimator is found from the data. Rows that cannot be used are left out and
+named by line. The figures are honest: every sentence is judged by tables that had not seen it.";
+
+const ESTIMATOR: &str = "Estimator (found from the data where not given)";
+
+/// Train a model on a labelled CSV, and let it answer
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct TrainArgs {
+    /// CSV with labelled sentences; '-' for the standard input
+    #[arg(value_name = "CSV")]
+    csv: PathBuf,
+    /// Name of the model; it gets a new version
+    #[arg(long, value_name = "NAME", default_value = "default", env = "DICTUM_MODEL")]
+    #[arg(hide_env_values = true)]
+    model: ModelName,
+    #[command(flatten)]
+    columns: CsvArgs,
+    /// Only store the new version: the active one goes on answering
+    #[arg(long)]
+    no_activate: bool,
+    /// Only check the data
+    #[arg(long)]
+    validate_only: bool,
+    /// Let the model give no label when the best one is less probable than this, from 0 to 1
+    /// [default: 0]
+    #[arg(long, value_name = "P", value_parser = share)]
+    #[arg(env = "DICTUM_MIN_PROBABILITY", hide_env_values = true)]
+    min_probability: Option<f64>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    estimator: EstimatorArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = ESTIMATOR)]
+struct EstimatorArgs {
+    /// Lidstone smoothing to choose from, 0.000001 to 1000; may be given up to 16 times
+    #[arg(long, value_name = "A", value_parser = alpha, value_delimiter = ',')]
+    #[arg(env = "DICTUM_ALPHA", hide_env_values = true, hide_short_help = true)]
+    alpha: Vec<f64>,
+    /// How features are weighted
+    #[arg(long, value_enum, value_name = "WEIGHTING")]
+    #[arg(env = "DICTUM_WEIGHTING", hide_env_values = true, hide_short_help = true)]
+    weighting: Option<WeightingArg>,
+    /// Families of features to use, with commas between them
+    #[arg(long, value_enum, value_name = "VIEWS", value_delimiter = ',')]
+    #[arg(env = "DICTUM_VIEWS", hide_env_values = true, hide_short_help = true)]
+    views: Vec<ViewArg>,
+    /// Folds of the cross-validation, 2 to 50 [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50))]
+    #[arg(env = "DICTUM_FOLDS", hide_env_values = true, hide_short_help = true)]
+    folds: Option<u32>,
+    /// Seed that assigns sentences to folds [default: 1]
+    #[arg(long, value_name = "N")]
+    #[arg(env = "DICTUM_SEED", hide_env_values = true, hide_short_help = true)]
+    seed: Option<u64>,
+    /// Threads to use on this machine [default: one per core]
+    #[arg(long, value_name = "N")]
+    #[arg(env = "DICTUM_THREADS", hide_env_values = true, hide_short_help = true)]
+    threads: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WeightingArg {
+    /// Whether a feature occurs
+    Presence,
+    /// How rare it is as well, over the length of the sentence
+    Idf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ViewArg {
+    /// Single words
+    Word1,
+    /// Pairs of words
+    Word2,
+    /// Triples of words
+    Word3,
+    /// Words with names and numbers replaced by marks
+    Shape,
+    /// Parts of words
+    Character,
+}
+
+/// Runs the subcommand.
+pub(super) fn run(args: TrainArgs) -> Result<ExitCode, CliError> {
+    let mut output = Output::new(args.output);
+    let input = Input::open(&args.csv)?;
+    let (spec, threads) = (spec(&args), args.estimator.threads);
+    let response = {
+        let progress = Progress::new(input.n_bytes);
+        match args.place {
+            Place::Folder(models) => Folder::open(models)?.train(spec, input, threads, &progress),
+            Place::Server(server) => Client::connect(&server)?.train(spec, input, &progress),
+        }
+    }?;
+    if output.format() == Format::Json {
+        output.json(&Json(&response))?;
+    } else {
+        output.text(&render(&response, output.format()))?;
+    }
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn spec(args: &TrainArgs) -> TrainingSpec {
+    let estimator = &args.estimator;
+    let weighting = match estimator.weighting {
+        None => proto::Weighting::Unspecified,
+        Some(WeightingArg::Presence) => proto::Weighting::Presence,
+        Some(WeightingArg::Idf) => proto::Weighting::Idf,
+    };
+    let settings = TrainingSettings {
+        alphas: estimator.alpha.clone(),
+        weighting: weighting.into(),
+        views: estimator.views.iter().map(|view| view.in_proto().into()).collect(),
+        folds: estimator.folds.unwrap_or_default(),
+        seed: estimator.seed,
+    };
+    TrainingSpec {
+        model: args.model.to_string(),
+        text_column: args.columns.text_column.clone(),
+        label_column: args.columns.label_column.clone(),
+        validate_only: args.validate_only,
+        activate: Some(!args.no_activate),
+        delimiter: args.columns.delimiter_text(),
+        settings: Some(settings),
+        min_probability: args.min_probability,
+    }
+}
+
+impl ViewArg {
+    fn in_proto(self) -> proto::View {
+        match self {
+            Self::Word1 => proto::View::Word1,
+            Self::Word2 => proto::View::Word2,
+            Self::Word3 => proto::View::Word3,
+            Self::Shape => proto::View::Shape,
+            Self::Character => proto::View::Character,
+        }
+    }
+}
+
+/// What a person wants to know: is there a model, what about the data, how good is it, what now.
+fn render(response: &TrainModelResponse, format: Format) -> String {
+    let report = response.data_report.clone().unwrap_or_default();
+    let trained = match &response.update {
+        Some(Update::Model(model)) => Some(model),
+        Some(Update::Progress(_)) | None => None,
+    };
+    let mut text = match trained {
+        Some(model) => model::headline(model),
+        None => format!(
+            "{} of {} can be learned from; nothing was trained\n",
+            text::whole(report.used_count),
+            text::count(report.row_count, "row")
+        ),
+    };
+    text.push_str(&data_report::render(&report, format));
+    if let Some(evaluation) = trained.and_then(|model| model.evaluation.as_ref()) {
+        text.push('\n');
+        text.push_str(&evaluation::render(evaluation, &Mistakes::new(), format));
+    }
+    if let (Some(model), Format::Terminal) = (trained, format) {
+        text.push_str(&model::hint(model));
+    }
+    text
+}
+
+/// Reads a smoothing value.
+fn alpha(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(alpha) if (1e-6..=1000.0).contains(&alpha) => Ok(alpha),
+        Ok(_) | Err(_) => Err("expected a number from 0.000001 to 1000".to_owned()),
+    }
+}

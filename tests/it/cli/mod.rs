@@ -1,0 +1,8 @@
+//! The command as it is typed: the real program, each time in a process of its own.
+
+mod classify;
+mod command;
+mod models;
+mod serve;
+mod train;
+mod usage;

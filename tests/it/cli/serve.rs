@@ -1,0 +1,208 @@
+//! `dictum serve`, and every subcommand that talks to a server, compared with the same on a folder.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::command::{Home, Ran, cards_csv};
+
+/// Longest wait for the server to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `dictum serve`, killed if the test ends early.
+struct Server {
+    child: Child,
+    url: String,
+    log: JoinHandle<Vec<String>>,
+}
+
+impl Server {
+    /// Starts a server on a free port, and waits until it answers.
+    fn start(home: &Home, args: &[&str]) -> Self {
+        let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
+        let mut child = home
+            .command(&args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let mut stderr = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let mut lines = Vec::new();
+        let address = loop {
+            let line = stderr.next().expect("the server says where it listens").expect("text");
+            let record: Value = serde_json::from_str(&line).expect("a log record");
+            let address = record["address"].as_str().map(str::to_owned);
+            lines.push(line);
+            if let Some(address) = address {
+                break address;
+            }
+        };
+        let log = thread::spawn(move || {
+            lines.extend(stderr.map_while(Result::ok));
+            lines
+        });
+        let server = Self { child, url: format!("http://{address}"), log };
+        server.wait_until_it_serves(home);
+        server
+    }
+
+    fn wait_until_it_serves(&self, home: &Home) {
+        let started = Instant::now();
+        while self.run(home, &["health"]).exit_code != Some(0) {
+            assert!(started.elapsed() < PATIENCE, "the server does not serve");
+        }
+    }
+
+    fn run(&self, home: &Home, args: &[&str]) -> Ran {
+        home.run(&[args, &["--server", &self.url]].concat())
+    }
+
+    /// Stops the server as a service manager does; returns its exit code, stdout and log.
+    fn stop(mut self) -> (Option<i32>, String, Vec<String>) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().expect("kill runs").success());
+        let mut stdout = String::new();
+        let pipe = self.child.stdout.take().expect("a pipe");
+        for line in BufReader::new(pipe).lines() {
+            stdout.push_str(&line.expect("text"));
+        }
+        let status = self.child.wait().expect("the server ends");
+        let log = std::mem::replace(&mut self.log, thread::spawn(Vec::new));
+        (status.code(), stdout, log.join().expect("no panic"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Fails where the server has ended, which is what is wanted.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn a_server_and_a_folder_give_the_same_results() {
+    let home = Home::with_model();
+    let server = Server::start(&home, &[]);
+    let csv = home.file("cards.csv", cards_csv());
+    for args in [
+        &["classify", "--model", "mine", "I was charged twice.", "When will the card arrive?"][..],
+        &["classify", "--model", "mine@1", "--json", "--explain", "I was charged twice."],
+        &["classify", "--top-k", "0", "We had nothing to do with it."],
+        &["evaluate", &csv, "--model", "mine", "--json"],
+        &["models", "show", "mine", "--json"],
+        &["models", "show", "mine"],
+        &["models", "show"],
+        &["models", "list"],
+    ] {
+        assert_eq!(server.run(&home, args).done(), home.run(args).done(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_server_trains_activates_and_deletes() {
+    let home = Home::new();
+    let server = Server::start(&home, &[]);
+    let csv = home.file("cards.csv", cards_csv());
+    let text = server.run(&home, &["train", &csv, "--model", "mine"]).done();
+    assert!(text.starts_with("mine@1 is active: 2 labels, learned from 40 sentences"), "{text}");
+    let json = server.run(&home, &["train", &csv, "--model", "mine", "--json"]).json();
+    assert_eq!(json["model"]["model_version"]["version"], 2);
+    assert_eq!(json["data_report"]["used_count"], 40);
+    let checked = server.run(&home, &["train", &csv, "--validate-only"]).done();
+    assert_eq!(checked, "40 of 40 rows can be learned from; nothing was trained\n");
+
+    let text = server.run(&home, &["models", "activate", "mine@1"]).done();
+    assert_eq!(text, "mine@1 is active; before it was version 2\n");
+    let complaint = server.run(&home, &["models", "delete", "mine@1"]).complaint(1);
+    assert!(complaint.contains("(FAILED_PRECONDITION)"), "{complaint}");
+    assert_eq!(server.run(&home, &["models", "delete", "mine@2"]).done(), "mine@2 is deleted\n");
+    let json = server.run(&home, &["models", "list", "mine", "--json"]).json();
+    assert_eq!((&json["model_version"]["version"], &json["active"]), (&1.into(), &true.into()));
+}
+
+#[test]
+fn what_a_server_refuses_is_said_in_one_line() {
+    let home = Home::new();
+    let server = Server::start(&home, &[]);
+    let complaint = server.run(&home, &["classify", "--model", "other", "x"]).complaint(1);
+    assert!(complaint.starts_with(&format!("{}: ", server.url)), "{complaint}");
+    assert!(complaint.contains("(NOT_FOUND); `dictum models list --server "), "{complaint}");
+    let csv = home.file("bad.csv", b"text,label\n\xff,a\n");
+    let complaint = server.run(&home, &["train", &csv]).complaint(1);
+    assert!(complaint.contains("(INVALID_ARGUMENT)"), "{complaint}");
+    let complaint = server.run(&home, &["classify", " "]).complaint(1);
+    assert_eq!(complaint, "argument 1: sentence is blank");
+}
+
+#[test]
+fn many_sentences_stream_through_a_server_in_order() {
+    const N: usize = 20_000;
+    let home = Home::with_model();
+    let server = Server::start(&home, &[]);
+    let sentence =
+        |n: usize| if n.is_multiple_of(2) { format!("card {n}") } else { format!("charged {n}") };
+    let input: String = (0..N).map(|n| sentence(n) + "\n").collect();
+    let args = ["classify", "--model", "mine", "--server", &server.url];
+    let answers = home.run_with_input(&args, input).done();
+    assert_eq!(answers.lines().count(), N);
+    for (n, answer) in answers.lines().enumerate() {
+        assert!(answer.ends_with(&format!("\t{}", sentence(n))), "{n}: {answer}");
+    }
+}
+
+#[test]
+fn health_tells_by_its_exit_code() {
+    let home = Home::new();
+    let server = Server::start(&home, &[]);
+    assert_eq!(server.run(&home, &["health"]).done(), "SERVING\n");
+    assert_eq!(server.run(&home, &["health", "--json"]).json()["status"], "SERVING");
+    let known = ["health", "--service", "dictum.v1.ClassifierService"];
+    assert_eq!(server.run(&home, &known).done(), "SERVING\n");
+    let complaint = server.run(&home, &["health", "--service", "nobody"]).complaint(1);
+    assert!(complaint.ends_with("(NOT_FOUND)"), "{complaint}");
+}
+
+#[test]
+fn a_server_stops_when_told_with_nothing_on_stdout_and_only_records_on_stderr() {
+    let home = Home::new();
+    let server = Server::start(&home, &[]);
+    let csv = home.file("cards.csv", cards_csv());
+    server.run(&home, &["train", &csv]).done();
+    let (exit_code, stdout, log) = server.stop();
+    assert_eq!((exit_code, stdout.as_str()), (Some(0), ""));
+    for line in &log {
+        let record: Result<Value, _> = serde_json::from_str(line);
+        assert!(record.is_ok_and(|record| record["level"].is_string()), "{line}");
+    }
+    assert!(log.len() >= 3, "{log:?}");
+}
+
+#[test]
+fn the_settings_file_names_the_default_model() {
+    let home = Home::with_model();
+    let config = home.file("dictum.toml", "default_model = 'mine'\nlog_format = 'json'\n");
+    let server = Server::start(&home, &["--config", &config]);
+    let json = server.run(&home, &["classify", "--json", "A card."]).json();
+    assert_eq!(json["model_version"]["name"], "mine");
+}
+
+#[test]
+fn a_server_does_not_start_with_wrong_settings() {
+    let home = Home::new();
+    let config = home.file("dictum.toml", "models = 'm'\nlisten_on = 'x'\n");
+    let complaint = home.run(&["serve", "--config", &config]).complaint(2);
+    assert!(complaint.contains("dictum.toml: line 2: unknown field `listen_on`"), "{complaint}");
+    let complaint = home.run(&["serve", "--config", "missing.toml"]).complaint(1);
+    assert!(complaint.starts_with("cannot read missing.toml: "), "{complaint}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let complaint = home.run(&["serve", "--listen", &address]).complaint(1);
+    assert!(complaint.starts_with(&format!("cannot listen on {address}; ")), "{complaint}");
+    let complaint = home.run(&["serve", "--log-level", "info,="]).complaint(2);
+    assert!(complaint.contains("--log-level"), "{complaint}");
+}

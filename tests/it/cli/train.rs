@@ -1,0 +1,152 @@
+//! `dictum train` and `dictum evaluate`.
+
+use std::process::Stdio;
+
+use super::command::{Home, Ran, cards_csv};
+
+#[test]
+fn a_trained_model_answers_and_is_described() {
+    let home = Home::new();
+    let csv = home.file("cards.csv", cards_csv());
+    let text = home.run(&["train", &csv, "--model", "mine"]).done();
+    assert!(text.starts_with("mine@1 is active: 2 labels, learned from 40 sentences"), "{text}");
+    assert!(text.contains("\naccuracy "), "{text}");
+    let answer = home.run(&["classify", "--model", "mine", "Why was I charged twice?"]).done();
+    assert!(answer.starts_with("charge\t"), "{answer}");
+}
+
+#[test]
+fn json_has_the_names_of_the_contract() {
+    let home = Home::new();
+    let csv = home.file("cards.csv", cards_csv());
+    let json = home.run(&["train", &csv, "--json", "--seed", "7", "--views", "word1,word2"]).json();
+    let at = |path: &str| json.pointer(path).cloned().unwrap_or_default();
+    assert_eq!(at("/model/model_version/name"), "default");
+    assert_eq!(at("/model/model_version/version"), 1);
+    assert_eq!(at("/model/active"), true);
+    assert_eq!(at("/model/labels/0/example_count"), 20);
+    assert_eq!(at("/model/settings/seed"), 7);
+    assert_eq!(at("/model/settings/views/1/view"), "VIEW_WORD2");
+    assert_eq!(at("/model/settings/views/2"), serde_json::Value::Null);
+    assert_eq!(at("/model/evaluation/method"), "EVALUATION_METHOD_OUT_OF_FOLD");
+    assert_eq!(at("/model/evaluation/labels/0/support"), 20);
+    assert_eq!(at("/data_report/used_count"), 40);
+}
+
+#[test]
+fn rows_that_cannot_be_used_are_named_by_line_and_reason() {
+    let home = Home::new();
+    let faults =
+        "one,two,three\n,card\nWhen will it arrive?,\nWhen will the card arrive here?,card\n";
+    let csv = home.file("faults.csv", cards_csv() + faults);
+    let text = home.run(&["train", &csv]).done();
+    assert!(text.contains("left out 4 of 44 rows: "), "{text}");
+    for (line, reason) in [
+        (42, "wrong number of columns: 3 columns, the header has 2"),
+        (43, "empty text"),
+        (44, "empty label"),
+        (45, "duplicate: same text and label as in line 2"),
+    ] {
+        assert!(text.contains(&format!("  line  {line}  {reason}\n")), "{line} in {text}");
+    }
+}
+
+#[test]
+fn columns_and_delimiter_are_as_told() {
+    let home = Home::new();
+    let csv = cards_csv().replace(',', "\t").replace('"', "").replace("text\tlabel", "Frage\tArt");
+    let csv = home.file("cards.tsv", csv.replace("\t why", ", why"));
+    let complaint = home.run(&["train", &csv]).complaint(1);
+    assert!(complaint.contains("\"Frage\""), "it names the columns there are: {complaint}");
+    assert!(complaint.contains("--text-column"), "{complaint}");
+    let columns = ["--text-column", "Frage", "--label-column", "Art"];
+    for delimiter in [&[][..], &["--delimiter", "tab"]] {
+        let args = [&["train", &csv][..], &columns, delimiter].concat();
+        assert!(home.run(&args).done().contains("from 40 sentences"));
+    }
+}
+
+#[test]
+fn checking_only_trains_and_stores_nothing() {
+    let home = Home::new();
+    let csv = home.file("cards.csv", cards_csv());
+    let text = home.run(&["train", &csv, "--validate-only"]).done();
+    assert_eq!(text, "40 of 40 rows can be learned from; nothing was trained\n");
+    assert!(!home.models().exists());
+    let single = home.file("single.csv", "text,label\na,b\nc,d\n");
+    let complaint = home.run(&["train", &single, "--validate-only"]).complaint(1);
+    assert!(complaint.contains("label \"b\" has 1 usable example"), "{complaint}");
+    assert!(complaint.starts_with(&single), "it names the file: {complaint}");
+}
+
+#[test]
+fn a_version_that_is_not_activated_waits() {
+    let home = Home::with_model();
+    let csv = home.file("cards.csv", cards_csv());
+    let text = home.run(&["train", &csv, "--model", "mine", "--no-activate"]).done();
+    assert!(text.starts_with("mine@2 is stored, not active"), "{text}");
+    let json = home.run(&["classify", "--json", "--model", "mine", "A card."]).json();
+    assert_eq!(json["model_version"]["version"], 1);
+}
+
+#[test]
+fn a_csv_comes_through_a_pipe_too() {
+    let home = Home::new();
+    let text = home.run_with_input(&["train", "-"], cards_csv()).done();
+    assert!(text.starts_with("default@1 is active"), "{text}");
+    let complaint = home.run_with_input(&["train", "-"], "").complaint(1);
+    assert!(complaint.starts_with("standard input: "), "{complaint}");
+}
+
+#[test]
+fn the_same_data_and_settings_give_the_same_model_on_any_number_of_threads() {
+    let home = Home::new();
+    let csv = home.file("cards.csv", cards_csv());
+    let train = |threads: &str| home.run(&["train", &csv, "--threads", threads]).done();
+    let text = train("1");
+    assert_eq!(train("4").replace("default@2", "default@1"), text);
+    let file = |version: &str| {
+        let path = home.models().join("default").join(version).join("model.safetensors");
+        std::fs::read(path).expect("a stored model")
+    };
+    assert!(file("1") == file("2"));
+}
+
+#[test]
+fn an_evaluation_names_the_lines_of_what_is_confused() {
+    let home = Home::with_model();
+    let test = "text,label\nWhy was I charged twice?,charge\nWhen will the card arrive?,card\n\
+                When will it arrive at home?,charge\nI was charged twice.,unheard_of\n";
+    let csv = home.file("test.csv", test);
+    let text = home.run(&["evaluate", &csv, "--model", "mine"]).done();
+    assert!(text.starts_with("mine@1\n"), "{text}");
+    let rows: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
+    assert!(rows.iter().any(|row| row.starts_with(&["accuracy", "0.500"])), "{text}");
+    assert!(rows.contains(&vec!["charge", "card", "1", "4"]), "{text}");
+    assert!(text.contains("4 sentences, 1 of them under a label that the model does not know"));
+    let json = home.run(&["evaluate", &csv, "--model", "mine@1", "--json"]).json();
+    assert_eq!(json["evaluation"]["accuracy"], 0.5);
+    assert_eq!(json["evaluation"]["method"], "EVALUATION_METHOD_GIVEN_EXAMPLES");
+    assert_eq!(json["model_version"]["name"], "mine");
+    assert_eq!(json["data_report"]["row_count"], 4);
+}
+
+#[test]
+fn data_without_a_usable_row_cannot_be_judged_by() {
+    let home = Home::with_model();
+    let csv = home.file("empty.csv", "text,label\n,\n");
+    let complaint = home.run(&["evaluate", &csv, "--model", "mine"]).complaint(1);
+    assert_eq!(complaint, format!("{csv}: no row can be used"));
+}
+
+#[test]
+fn a_reader_that_stops_reading_ends_the_program_quietly() {
+    let home = Home::with_model();
+    let csv = home.file("cards.csv", cards_csv());
+    let mut command = home.command(&["evaluate", &csv, "--model", "mine"]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+    let ran = Ran::from(command.output().expect("the program runs"));
+    assert_eq!((ran.exit_code, ran.stderr.as_str()), (Some(0), ""));
+}
