@@ -17,11 +17,13 @@
 //! - [`config`]: what the server may be told, checked.
 //! - [`telemetry`]: logs and panics become records on stderr.
 //! - [`server`]: the only folder that knows gRPC and async.
+//! - [`cli`]: the command, one thin file per subcommand.
 //!
 //! A part may use only what stands above it in that list, and `features` nothing of ours
 //! (`tests/it/architecture.rs` keeps this true). Wire types stop at [`server`].
 
 pub mod builtin;
+pub mod cli;
 pub mod config;
 pub mod features;
 pub mod model;

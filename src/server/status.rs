@@ -323,7 +323,7 @@ fn cut(text: &str, max_bytes: usize) -> String {
     kept
 }
 
-fn reason_of_code(code: Code) -> &'static str {
+pub(crate) fn reason_of_code(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

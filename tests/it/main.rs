@@ -12,6 +12,7 @@ mod architecture;
 mod bad_input;
 mod builtin;
 mod classify;
+mod cli;
 mod health;
 mod limits;
 mod models;
