@@ -26,6 +26,7 @@ use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::codes::{MESSAGE_TOO_LARGE, REPLY_TOO_LARGE};
 use super::deadline::CallEnd;
 use super::status;
 
@@ -110,7 +111,7 @@ where
 /// The reply of a handler. A status among the headers is the whole reply.
 fn begin<O>(response: Response<O>, end: Option<CallEnd>) -> Response<Outgoing<O>> {
     let (mut parts, body) = response.into_parts();
-    complete(&mut parts.headers, status::MESSAGE_TOO_LARGE);
+    complete(&mut parts.headers, MESSAGE_TOO_LARGE);
     Response::from_parts(parts, Outgoing { body: Some(body), end, has_begun: false })
 }
 
@@ -217,7 +218,7 @@ fn with_complete_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
             // Requests fail before the reply begins, or pass through a handler of ours.
-            complete(&mut trailers, status::REPLY_TOO_LARGE);
+            complete(&mut trailers, REPLY_TOO_LARGE);
             Frame::trailers(trailers)
         }
         Err(frame) => frame,

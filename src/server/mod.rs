@@ -9,7 +9,8 @@
 //! - `models`, `catalogue`: which version of each model answers, and what else there is.
 //! - `workers`: one sentence at once, many on a pool; `text`: articles and their offsets.
 //! - `training`, `upload`, `progress`, `jobs`: data in, a model or a judgement out.
-//! - `response`: answers become messages. `error`, `status`: what goes wrong, and what a client sees of it.
+//! - `response`: answers become messages. `error`, `codes`, `status`: what goes wrong, and what a
+//!   client sees of it.
 //! - `shutdown`: the end, in steps of bounded length.
 
 #![warn(clippy::indexing_slicing, reason = "requests choose the indices")]
@@ -17,6 +18,7 @@
 mod caller;
 mod catalogue;
 mod classifier;
+pub(crate) mod codes;
 mod connections;
 mod deadline;
 mod edge;
@@ -32,7 +34,7 @@ pub(crate) mod response;
 mod routes;
 mod shutdown;
 pub(crate) mod spec;
-pub(crate) mod status;
+mod status;
 mod text;
 mod training;
 mod upload;

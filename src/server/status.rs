@@ -5,60 +5,26 @@
 //! inside the server goes to the log and not to the client.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use super::codes::{Answer, answer, csv, meant_by_library};
 use super::error::{CallError, Violation, Violations};
 use crate::proto;
-use crate::store::StoreError;
 use crate::train::TrainError;
-use crate::train::examples::{CsvError, LimitExceeded};
+use crate::train::examples::CsvError;
 
 /// The domain of every `google.rpc.ErrorInfo`.
 pub(crate) const DOMAIN: &str = "dictum.v1";
 
-/// The reason of a request, or a message of a request stream, over the limit.
-pub(crate) const MESSAGE_TOO_LARGE: &str = "MESSAGE_TOO_LARGE";
-/// The reason of a reply over the limit.
-pub(crate) const REPLY_TOO_LARGE: &str = "REPLY_TOO_LARGE";
-
 /// Longest message: every byte may become three in the header, and it is repeated in the details.
 const MAX_MESSAGE_BYTES: usize = 200;
-/// Longest value of an `ErrorInfo`'s metadata.
-const MAX_METADATA_BYTES: usize = 80;
 /// Most that the listed field violations may take of the trailers, before base64.
 const MAX_VIOLATIONS_BYTES: usize = 1_900;
 /// When to try again what failed only because of something else that runs.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
-
-/// An error as a client sees it.
-struct Answer {
-    code: Code,
-    reason: &'static str,
-    metadata: HashMap<String, String>,
-    /// Whether the same call may succeed soon.
-    is_passing: bool,
-}
-
-impl Answer {
-    fn new(code: Code, reason: &'static str) -> Self {
-        Self { code, reason, metadata: HashMap::new(), is_passing: false }
-    }
-
-    fn passing(mut self) -> Self {
-        self.is_passing = true;
-        self
-    }
-
-    fn with(mut self, key: &str, value: &dyn Display) -> Self {
-        let shown = cut(&value.to_string(), MAX_METADATA_BYTES);
-        self.metadata.insert(key.to_owned(), shown);
-        self
-    }
-}
 
 impl From<CallError> for Status {
     fn from(error: CallError) -> Self {
@@ -90,16 +56,6 @@ pub(crate) fn complete(status: &Status, too_large: &'static str) -> Status {
     of_server(code, reason, status.message())
 }
 
-/// What the library means by a code, with its reason.
-fn meant_by_library(code: Code, too_large: &'static str) -> (Code, &'static str) {
-    // Only the size limits of the library use this code; no RPC of ours does.
-    if code == Code::OutOfRange {
-        (Code::ResourceExhausted, too_large)
-    } else {
-        (code, reason_of_code(code))
-    }
-}
-
 /// The health service does not know a service of that name.
 pub(crate) fn unknown_service() -> Status {
     of_server(Code::NotFound, "SERVICE_UNKNOWN", "there is no service of that name")
@@ -110,131 +66,6 @@ pub(crate) fn of_server(code: Code, reason: &'static str, text: &str) -> Status 
     let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
     let text = if text.is_empty() { code.description() } else { text };
     Status::with_error_details(code, cut(text, MAX_MESSAGE_BYTES), details)
-}
-
-fn answer(error: &CallError) -> Answer {
-    match error {
-        CallError::Invalid(violations) => invalid(violations),
-        CallError::Starting => Answer::new(Code::Unavailable, "STARTING").passing(),
-        CallError::Damaged { name, version } => Answer::new(Code::DataLoss, "MODEL_DAMAGED")
-            .with("model", name)
-            .with("version", version),
-        CallError::BuiltInNotTrainable { name } => {
-            Answer::new(Code::PermissionDenied, "MODEL_BUILT_IN").with("model", name)
-        }
-        CallError::BuiltInFixed { name } => {
-            Answer::new(Code::FailedPrecondition, "MODEL_BUILT_IN").with("model", name)
-        }
-        CallError::TrainingRunning { name } => {
-            Answer::new(Code::Aborted, "TRAINING_RUNNING").with("model", name).passing()
-        }
-        CallError::TooManyJobs { limit } => {
-            Answer::new(Code::ResourceExhausted, "TOO_MANY_JOBS").with("limit", limit).passing()
-        }
-        CallError::Incoming(status) => incoming(status),
-        CallError::Csv(error) => csv(error),
-        CallError::Train(error) => train(error),
-        CallError::Store(error) => store(error),
-        CallError::BuiltIn(_) | CallError::Internal(_) => Answer::new(Code::Internal, "INTERNAL"),
-    }
-}
-
-fn invalid(violations: &Violations) -> Answer {
-    let reason = violations.listed().first().map_or("REQUEST_INVALID", |first| first.reason);
-    Answer::new(Code::InvalidArgument, reason).with("violation_count", &violations.count())
-}
-
-fn incoming(status: &Status) -> Answer {
-    let (code, reason) = meant_by_library(status.code(), MESSAGE_TOO_LARGE);
-    Answer::new(code, reason)
-}
-
-fn csv(error: &CsvError) -> Answer {
-    let bad = |reason| Answer::new(Code::InvalidArgument, reason);
-    match error {
-        CsvError::NoHeader => bad("CSV_EMPTY"),
-        CsvError::OtherFormat { format } => bad("CSV_NOT_TEXT").with("format", format),
-        CsvError::Nul { line, byte } => bad("CSV_NOT_TEXT").with("line", line).with("byte", byte),
-        CsvError::NotUtf8 { line, byte } => {
-            bad("CSV_NOT_UTF8").with("line", line).with("byte", byte)
-        }
-        CsvError::RecordTooLong { line, limit } => {
-            bad("CSV_ROW_TOO_LONG").with("line", line).with("limit", limit)
-        }
-        CsvError::UnclosedQuote { line } => bad("CSV_QUOTE_OPEN").with("line", line),
-        CsvError::BadDelimiter { .. } => bad("DELIMITER_UNKNOWN"),
-        CsvError::MissingColumn { column, .. } => bad("COLUMN_MISSING").with("column", column),
-        CsvError::AmbiguousColumn { column, .. } => bad("COLUMN_AMBIGUOUS").with("column", column),
-        CsvError::SameColumn { column } => bad("COLUMNS_SAME").with("column", column),
-        CsvError::Limit(exceeded) => data_limit(*exceeded),
-        CsvError::Cancelled => Answer::new(Code::Cancelled, "CANCELLED"),
-        CsvError::Io(_) => Answer::new(Code::Internal, "INTERNAL"),
-    }
-}
-
-fn data_limit(exceeded: LimitExceeded) -> Answer {
-    let (reason, limit) = match exceeded {
-        LimitExceeded::Bytes { limit } => ("DATA_TOO_LARGE", limit.to_string()),
-        LimitExceeded::Rows { limit } => ("DATA_TOO_MANY_ROWS", limit.to_string()),
-        LimitExceeded::Labels { limit } => ("TOO_MANY_LABELS", limit.to_string()),
-        LimitExceeded::Memory { limit } => ("DATA_TOO_LARGE", limit.to_string()),
-    };
-    Answer::new(Code::ResourceExhausted, reason).with("limit", &limit)
-}
-
-fn train(error: &TrainError) -> Answer {
-    match error {
-        TrainError::TooFewLabels { found } => {
-            Answer::new(Code::FailedPrecondition, "TOO_FEW_LABELS").with("found", found)
-        }
-        TrainError::TooManyLabels { found, limit } => {
-            Answer::new(Code::FailedPrecondition, "TOO_MANY_LABELS")
-                .with("found", found)
-                .with("limit", limit)
-        }
-        TrainError::TooFewExamples { label, found } => {
-            Answer::new(Code::FailedPrecondition, "TOO_FEW_EXAMPLES")
-                .with("label", label)
-                .with("found", found)
-        }
-        TrainError::BadSetting { setting, .. } => {
-            Answer::new(Code::InvalidArgument, "SETTING_OUT_OF_RANGE").with("setting", setting)
-        }
-        TrainError::Cancelled => Answer::new(Code::Cancelled, "CANCELLED"),
-        TrainError::Unusable(_) => Answer::new(Code::Internal, "INTERNAL"),
-    }
-}
-
-fn store(error: &StoreError) -> Answer {
-    match error {
-        StoreError::UnknownModel { name } => {
-            Answer::new(Code::NotFound, "MODEL_UNKNOWN").with("model", name)
-        }
-        StoreError::UnknownVersion { name, version } => {
-            Answer::new(Code::NotFound, "VERSION_UNKNOWN")
-                .with("model", name)
-                .with("version", version)
-        }
-        StoreError::NoActiveVersion { name } => {
-            Answer::new(Code::FailedPrecondition, "NO_ACTIVE_VERSION").with("model", name)
-        }
-        StoreError::VersionIsActive { name, version } => {
-            Answer::new(Code::FailedPrecondition, "VERSION_IS_ACTIVE")
-                .with("model", name)
-                .with("version", version)
-        }
-        StoreError::Busy { name } => {
-            Answer::new(Code::Aborted, "MODEL_BUSY").with("model", name).passing()
-        }
-        StoreError::Corrupt { .. } | StoreError::Record { .. } | StoreError::NotPlain { .. } => {
-            Answer::new(Code::DataLoss, "MODEL_DAMAGED")
-        }
-        StoreError::Exhausted { name } => {
-            Answer::new(Code::FailedPrecondition, "VERSIONS_EXHAUSTED").with("model", name)
-        }
-        StoreError::Unstorable(_) => Answer::new(Code::Internal, "INTERNAL"),
-        StoreError::Io { .. } => Answer::new(Code::Internal, "STORE_FAILED"),
-    }
 }
 
 /// What a client may read. Where the fault is the server's, the whole chain of causes goes to the log.
@@ -313,7 +144,7 @@ fn fitting(violations: &[Violation]) -> Vec<FieldViolation> {
 }
 
 /// The text up to a limit in bytes; what is cut off is replaced by an ellipsis.
-fn cut(text: &str, max_bytes: usize) -> String {
+pub(crate) fn cut(text: &str, max_bytes: usize) -> String {
     if text.len() <= max_bytes {
         return text.to_owned();
     }
@@ -323,33 +154,12 @@ fn cut(text: &str, max_bytes: usize) -> String {
     kept
 }
 
-pub(crate) fn reason_of_code(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::StoreError;
 
     /// Bytes of the trailers, names and values.
     fn trailer_bytes(status: &Status) -> usize {

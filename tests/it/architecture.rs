@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each part with the parts it may use.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("features", &[]),
     ("model", &["features"]),
     ("train", &["features", "model"]),
@@ -13,6 +13,20 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("config", &["store"]),
     ("telemetry", &[]),
     ("server", &["builtin", "config", "model", "proto", "store", "telemetry", "train", "features"]),
+    (
+        "cli",
+        &[
+            "builtin",
+            "config",
+            "features",
+            "model",
+            "proto",
+            "server",
+            "store",
+            "telemetry",
+            "train",
+        ],
+    ),
     ("proto", &[]),
 ];
 
