@@ -27,7 +27,7 @@ const WRONG_USE: u8 = 2;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
     /// The system does not say where the user's data belong.
-    #[error("there is no home folder to keep models in; name a folder with --models")]
+    #[error("there is no home folder to keep models in")]
     NoModelsFolder,
     /// An input cannot be read.
     #[error("cannot read {name}")]
@@ -41,7 +41,7 @@ pub(super) enum CliError {
     #[error("cannot write the result")]
     Write(#[source] io::Error),
     /// A CSV is unusable as a whole.
-    #[error("{name}{}", csv_hint(source))]
+    #[error("{name}")]
     Csv {
         /// The file, or the standard input.
         name: String,
@@ -66,8 +66,8 @@ pub(super) enum CliError {
     #[error("the trained model is unusable")]
     Parts(#[from] PartsError),
     /// The folder of the models did not do it.
-    #[error("{}{}", .0, store_hint(.0))]
-    Store(#[source] StoreError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// There is no built-in model; a defect of this program.
     #[error(transparent)]
     BuiltIn(#[from] &'static BuiltInError),
@@ -81,7 +81,7 @@ pub(super) enum CliError {
     #[error("cannot start: {0}")]
     Start(String),
     /// The server does not answer.
-    #[error("cannot reach {server}; is it running? `dictum serve` starts one")]
+    #[error("cannot reach {server}")]
     Connect {
         /// Its address.
         server: ServerUrl,
@@ -89,7 +89,7 @@ pub(super) enum CliError {
         source: tonic::transport::Error,
     },
     /// The server refused, or the call broke off.
-    #[error("{server}: {}{}", describe(status), call_hint(server, status))]
+    #[error("{server}: {}", describe(status))]
     Call {
         /// Its address.
         server: ServerUrl,
@@ -116,22 +116,16 @@ pub(super) enum CliError {
         problem: String,
     },
     /// The logs cannot be written as wanted.
-    #[error("cannot log (--log-level takes error, warn, info, debug or trace)")]
+    #[error("cannot log")]
     Log(#[source] TelemetryError),
     /// The address to listen on is not to be had.
-    #[error("cannot listen on {address}; choose another address with --listen")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// The address.
         address: std::net::SocketAddr,
         /// Why.
         source: io::Error,
     },
-}
-
-impl From<StoreError> for CliError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
 }
 
 impl From<CallError> for CliError {
@@ -146,6 +140,32 @@ impl CliError {
         move |status| Self::Call { server: server.clone(), status: Box::new(status) }
     }
 
+    /// What to do about it, to stand behind the message; empty where there is nothing to say.
+    fn hint(&self) -> String {
+        let hint = match self {
+            Self::NoModelsFolder => "; name a folder with --models",
+            Self::Csv { source, .. } => csv_hint(source),
+            Self::Store(source) => store_hint(source),
+            Self::Connect { .. } => "; is it running? `dictum serve` starts one",
+            Self::Call { server, status } => return call_hint(server, status),
+            Self::Listen { .. } => "; choose another address with --listen",
+            Self::Log(_) => "; --log-level takes error, warn, info, debug or trace",
+            Self::Read { .. }
+            | Self::Write(_)
+            | Self::Train { .. }
+            | Self::NoExamples { .. }
+            | Self::Parts(_)
+            | Self::BuiltIn(_)
+            | Self::Refused(_)
+            | Self::Name(_)
+            | Self::Start(_)
+            | Self::Answer { .. }
+            | Self::Json(_)
+            | Self::Config { .. } => "",
+        };
+        hint.to_owned()
+    }
+
     /// Says it on stderr, and returns the exit code. Whoever reads the result may stop reading:
     /// that is no error, and nothing is said.
     pub(super) fn report(&self) -> ExitCode {
@@ -154,7 +174,7 @@ impl CliError {
         {
             return ExitCode::SUCCESS;
         }
-        complain(&chain(self));
+        complain(&format!("{}{}", chain(self), self.hint()));
         if matches!(self, Self::Refused(_) | Self::Config { .. } | Self::Log(_)) {
             return ExitCode::from(WRONG_USE);
         }
@@ -186,7 +206,7 @@ pub(super) fn chain(error: &dyn Error) -> String {
 
 fn csv_hint(error: &CsvError) -> &'static str {
     if let CsvError::NotUtf8 { .. } = error {
-        return " (save it as UTF-8)";
+        return "; save it as UTF-8";
     }
     let is_about_columns = matches!(
         error,
@@ -195,7 +215,7 @@ fn csv_hint(error: &CsvError) -> &'static str {
             | CsvError::SameColumn { .. }
     );
     if is_about_columns {
-        return " (--text-column, --label-column and --delimiter say how to read it)";
+        return "; --text-column, --label-column and --delimiter say how to read it";
     }
     ""
 }

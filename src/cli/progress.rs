@@ -85,7 +85,7 @@ fn doing(stage: Stage) -> &'static str {
     match stage {
         Stage::Reading => "reading",
         Stage::Counting => "counting features",
-        Stage::Selecting => "choosing smoothing, weighting",
+        Stage::Selecting => "choosing smoothing",
         Stage::Pooling => "weighing views, judging",
         Stage::Storing => "storing",
     }

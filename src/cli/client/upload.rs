@@ -111,3 +111,47 @@ fn feed(mut reader: impl Read, pieces: Pieces, failure: oneshot::Sender<(io::Err
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::error::TryRecvError;
+
+    use super::*;
+
+    /// An input that gives a few bytes and then fails.
+    fn failing() -> impl Read {
+        struct Failure;
+        impl Read for Failure {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the disk is gone"))
+            }
+        }
+        b"text,label\n".chain(Failure)
+    }
+
+    #[test]
+    fn an_input_that_fails_does_not_look_like_one_that_ended() {
+        let (pieces, mut sent) = mpsc::channel(PIECES_AHEAD);
+        let (failure, failed) = oneshot::channel();
+        feed(failing(), pieces, failure);
+        let (error, open) = failed.blocking_recv().expect("the failure is told");
+        assert_eq!(error.to_string(), "the disk is gone");
+        assert_eq!(sent.try_recv(), Err(TryRecvError::Empty), "the stream of pieces stays open");
+        drop(open);
+        assert_eq!(sent.try_recv(), Err(TryRecvError::Disconnected));
+    }
+
+    #[test]
+    fn an_input_arrives_whole_and_ends() {
+        let input: Vec<u8> = (0..=u8::MAX).cycle().take(600_000).collect();
+        let (pieces, mut sent) = mpsc::channel(PIECES_AHEAD);
+        let (failure, failed) = oneshot::channel();
+        feed(input.as_slice(), pieces, failure);
+        let mut arrived = Vec::new();
+        while let Ok(piece) = sent.try_recv() {
+            arrived.extend(piece);
+        }
+        assert!(arrived == input);
+        assert!(failed.blocking_recv().is_err(), "no failure is told");
+    }
+}

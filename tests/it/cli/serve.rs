@@ -202,7 +202,8 @@ fn a_server_does_not_start_with_wrong_settings() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
     let complaint = home.run(&["serve", "--listen", &address]).complaint(1);
-    assert!(complaint.starts_with(&format!("cannot listen on {address}; ")), "{complaint}");
+    assert!(complaint.starts_with(&format!("cannot listen on {address}: ")), "{complaint}");
+    assert!(complaint.ends_with("; choose another address with --listen"), "{complaint}");
     let complaint = home.run(&["serve", "--log-level", "info,="]).complaint(2);
     assert!(complaint.contains("--log-level"), "{complaint}");
 }
