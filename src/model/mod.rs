@@ -11,7 +11,7 @@
 //! ```
 //!
 //! with `count(f)` 1 but in the character view, and `length[v]` 1, or for length-normalised models
-//! the root of the summed `square[f]` (character view: summed over tokens, see [`score`]).
+//! the root of the summed `square[f]` (character view: summed over tokens, see `score`).
 //! Probabilities are the softmax of the scores.
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Weighs the views: probability ∝ exp(offset[label] + Σ over views of weight[view] · score[view][label]),
-//! weights at least 0, fitted to out-of-fold scores by minimising log loss. Convex, a handful of
+//! Weighs the views: the probability of a label is proportional to
+//! `exp(offset[label] + Σ over views of weight[view] · score[view][label])`, weights at least 0, fitted to out-of-fold scores by minimising log loss. Convex, a handful of
 //! parameters; it is also the calibration.
 
 use rayon::prelude::*;

@@ -191,3 +191,43 @@ fn feature_of(pair: u64) -> usize {
 fn label_of(pair: u64) -> u16 {
     pair as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::features::View;
+    use crate::train::examples::DatasetBuilder;
+
+    proptest! {
+        #[test]
+        fn counts_of_any_parts_in_any_order_add_up_to_those_of_the_whole(
+            texts in prop::collection::vec("[abc .]{1,12}", 2..20),
+            parts in prop::collection::vec(0usize..4, 20),
+            order in Just([0usize, 1, 2, 3]).prop_shuffle(),
+        ) {
+            let mut builder = DatasetBuilder::default();
+            for (line, text) in (1u16..).zip(&texts) {
+                // The line makes each text differ from the others.
+                builder.push(line.into(), &format!("{text} {line}"), ["x", "y"][usize::from(line % 2)]).unwrap();
+            }
+            let dataset = builder.finish();
+            let labels: Vec<u16> =
+                dataset.examples.iter().map(|e| u16::try_from(e.label).unwrap()).collect();
+            for view in View::ALL {
+                let matrix = Matrix::count(&dataset, view);
+                let weighed = Weighed::new(&matrix, Weighting::Presence);
+                let pattern = Pattern::new(&matrix, &labels);
+                let whole = pattern.sums(&weighed, 0..labels.len());
+                let mut merged = vec![0.0; whole.len()];
+                for part in order {
+                    let members = (0..labels.len()).filter(|e| parts[*e] == part);
+                    let sums = pattern.sums(&weighed, members);
+                    merged.iter_mut().zip(sums).for_each(|(m, s)| *m += s);
+                }
+                prop_assert_eq!(merged, whole);
+            }
+        }
+    }
+}

@@ -16,6 +16,14 @@ fn a_trained_model_answers_and_is_described() {
 }
 
 #[test]
+fn a_training_in_a_pipe_says_nothing_on_stderr() {
+    let home = Home::new();
+    let csv = home.file("cards.csv", cards_csv());
+    let ran = home.run(&["train", &csv]);
+    assert_eq!((ran.exit_code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn json_has_the_names_of_the_contract() {
     let home = Home::new();
     let csv = home.file("cards.csv", cards_csv());
