@@ -87,20 +87,20 @@ fn compared(wish: Wish, version: u64, comparison: &Comparison) -> proto::Activat
 
 /// The figures that decided, in words.
 fn figures(version: u64, comparison: &Comparison) -> String {
-    let Comparison { new, active, p_value, same_rows } = comparison;
-    let (new, own, p) = (share(*new), share(*active), p_text(*p_value));
-    match same_rows {
-        None => format!(
-            "right on {new} of the sentences out of fold, version {version} on {own} of the same ({p})"
-        ),
-        Some(rows) => {
-            let (these, p_these) = (share(rows.of_active()), p_text(rows.p_value));
-            format!(
-                "right on {new} of the sentences out of fold; version {version} on {these} of these, \
-                 some of which it may know ({p_these}), and on {own} of its own out of fold ({p})"
-            )
-        }
+    let Comparison { new, active, worse_p_value, same_rows } = comparison;
+    let (new, own, p) = (share(*new), share(*active), p_text(*worse_p_value));
+    let mut text = format!(
+        "right on {new} of its sentences out of fold, version {version} on {own} of its own ({p})"
+    );
+    if let Some(rows) = same_rows {
+        let (these, p) = (share(rows.of_active()), p_text(rows.better_p_value));
+        let excuse = if comparison.is_better_on_same_rows() { "" } else { "not " };
+        text.push_str(&format!(
+            "; version {version} is right on {these} of the new sentences, some of which it may know: the \
+             new one is {excuse}significantly better there ({p})"
+        ));
     }
+    text
 }
 
 fn share(tally: Tally) -> String {
@@ -116,7 +116,7 @@ fn in_proto(version: u64, comparison: &Comparison) -> proto::Comparison {
         active_version: version,
         new_tally: Some(tally(comparison.new)),
         active_tally: Some(tally(comparison.active)),
-        p_value: comparison.p_value,
+        worse_p_value: comparison.worse_p_value,
         same_rows: comparison.same_rows.as_ref().map(same_rows),
         is_worse: comparison.is_worse(),
     }
@@ -132,7 +132,7 @@ fn same_rows(rows: &SameRows) -> proto::SameRows {
         only_new_right_count: rows.only_new_right,
         only_active_right_count: rows.only_active_right,
         both_wrong_count: rows.both_wrong,
-        p_value: rows.p_value,
+        better_p_value: rows.better_p_value,
     }
 }
 
@@ -140,9 +140,9 @@ fn same_rows(rows: &SameRows) -> proto::SameRows {
 mod tests {
     use super::*;
 
-    fn comparison(new: u64, p_value: f64) -> Comparison {
+    fn comparison(new: u64, worse_p_value: f64) -> Comparison {
         let tally = |right| Tally { right, of: 1_000 };
-        Comparison { new: tally(new), active: tally(912), p_value, same_rows: None }
+        Comparison { new: tally(new), active: tally(912), worse_p_value, same_rows: None }
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(
             refused.message,
             "not activated: significantly worse than version 3, which goes on answering: right on \
-             64.1 % of the sentences out of fold, version 3 on 91.2 % of the same (p < 0.0001)"
+             64.1 % of its sentences out of fold, version 3 on 91.2 % of its own (p < 0.0001)"
         );
     }
 }

@@ -4,26 +4,27 @@
 //! are such judgements for every row of its data: those out of fold. Of the active model there are two
 //! kinds, and neither is enough alone:
 //!
-//! - *On the same rows.* The active model classifies the new data. The comparison is paired and
-//!   easily significant, but it favours the active model wherever the new data holds rows it
-//!   was trained on, as it does when a CSV has grown by a few rows: it knows their labels by heart, the new
-//!   model is judged on them out of fold. A model file does not hold its sentences, so these
-//!   rows cannot be told from the others.
 //! - *Its own judgement out of fold*, stored at its training. It is as honest as that of the new one, but on
 //!   other rows, which may have been easier: fewer labels, shorter sentences.
+//! - *On the same rows.* The active model classifies the new data. The comparison is paired, but it favours
+//!   the active model wherever the new data holds rows it was trained on, as it does when a CSV has grown
+//!   by a few rows: it knows their labels by heart, the new model is judged on them out of fold. A
+//!   model file does not hold its sentences, so these rows cannot be told from the others. And
+//!   where labels are wrong at random, both models are wrong alike: a model that learned nothing is no
+//!   worse there than one that knows better. So a defeat here, or a draw, says nothing; a victory
+//!   does.
 //!
-//! The errors of the two have different causes, and both comparisons have to say the same: the new
-//! model counts as worse only if it is significantly worse on the same rows (exact McNemar, which the
-//! active model cannot lose by having seen too much) *and* significantly less often right out of fold
-//! than the active one was (Fisher's exact test). A refusal by chance is then rarer than each test's
-//! level. Harder data is not refused, since the active model fails on it too; more rows are not
-//! refused, since the new model does not do worse out of fold; mislabelled or lost rows are, since both
-//! show it. What can be refused wrongly is data of which the active model has seen all, and from which
-//! easy rows were taken: there activation has to be forced.
+//! The new model therefore counts as worse if it is significantly less often right out of fold than the
+//! active one was (Fisher's exact test), unless it is significantly better than the active one on the
+//! same rows (exact McNemar): then its data is harder, and it copes with it better. More rows of the same
+//! kind are not refused, since the new model does no worse out of fold; new labels and other kinds of
+//! sentences are not, since the active model fails on them; mislabelled or lost rows are. What can be
+//! refused wrongly is data that got harder by a few rows only while the active model knows all others: there
+//! activation has to be forced.
 //!
-//! Where both models were trained on the same data, every row has been seen and the first comparison
-//! says nothing. It is left out; both judgements out of fold are on the same rows then, and the second
-//! decides alone. It takes them as independent, which makes it only slower to refuse.
+//! Where both models were trained on the same data, every row has been seen. The comparison on the same
+//! rows is left out; both judgements out of fold are on the same rows then, and decide alone. They
+//! are taken as independent, which makes the test only slower to refuse.
 //!
 //! All rows count, also those of labels that the active model does not know: it is wrong there, and
 //! the question is which of the two should answer. Models without a common label have different tasks and
@@ -46,7 +47,7 @@ pub struct Comparison {
     pub active: Tally,
     /// How likely the new model is right so seldom or more seldom if both are equally good: Fisher's
     /// exact test, one-sided.
-    pub p_value: f64,
+    pub worse_p_value: f64,
     /// Both on the rows of the new data; `None` where the active model was trained on the same data.
     pub same_rows: Option<SameRows>,
 }
@@ -63,17 +64,22 @@ pub struct SameRows {
     pub only_active_right: u64,
     /// Rows on which both are wrong.
     pub both_wrong: u64,
-    /// How likely the new model loses so many rows or more to the active one if both are equally good:
+    /// How likely the new model wins so many rows or more over the active one if both are equally good:
     /// McNemar's exact test, one-sided.
-    pub p_value: f64,
+    pub better_p_value: f64,
 }
 
 impl Comparison {
     /// Whether the new model is significantly worse.
     #[must_use]
     pub fn is_worse(&self) -> bool {
-        let is_worse_on_same_rows = self.same_rows.is_none_or(|rows| rows.p_value < SIGNIFICANCE);
-        self.p_value < SIGNIFICANCE && is_worse_on_same_rows
+        self.worse_p_value < SIGNIFICANCE && !self.is_better_on_same_rows()
+    }
+
+    /// Whether the new model is significantly better on the same rows.
+    #[must_use]
+    pub fn is_better_on_same_rows(&self) -> bool {
+        self.same_rows.is_some_and(|rows| rows.better_p_value < SIGNIFICANCE)
     }
 }
 
@@ -101,8 +107,8 @@ pub fn compare(
         let pairs = trained.judged.iter().zip(&judged);
         Some(SameRows::count(pairs.map(|(new, active)| (new.is_right(), active.is_right()))))
     };
-    let p_value = fisher(new, of_active);
-    Ok(Some(Comparison { new, active: of_active, p_value, same_rows }))
+    let worse_p_value = fisher(new, of_active);
+    Ok(Some(Comparison { new, active: of_active, worse_p_value, same_rows }))
 }
 
 impl SameRows {
@@ -113,7 +119,7 @@ impl SameRows {
             only_new_right: 0,
             only_active_right: 0,
             both_wrong: 0,
-            p_value: 1.0,
+            better_p_value: 1.0,
         };
         for pair in pairs {
             match pair {
@@ -123,7 +129,7 @@ impl SameRows {
                 (false, false) => rows.both_wrong += 1,
             }
         }
-        rows.p_value = mcnemar(rows.only_active_right, rows.only_new_right);
+        rows.better_p_value = mcnemar(rows.only_new_right, rows.only_active_right);
         rows
     }
 
@@ -186,7 +192,7 @@ mod tests {
         let worse = against(&clean_model, &new_corrupted, &corrupted);
         assert!(worse.is_worse(), "{worse:?}");
         let better = against(&corrupted_model, &new_clean, &clean);
-        assert!(!better.is_worse() && better.p_value > 0.9, "{better:?}");
+        assert!(!better.is_worse() && better.worse_p_value > 0.9, "{better:?}");
     }
 
     #[test]
@@ -223,20 +229,55 @@ mod tests {
     }
 
     #[test]
-    fn one_significant_test_of_two_is_not_enough() {
+    fn a_lower_accuracy_is_worse_unless_the_same_rows_excuse_it() {
         let tally = |right| Tally { right, of: 100 };
-        let same_rows = |p_value| Some(SameRows { p_value, ..SameRows::count([].into_iter()) });
-        let compared = |p_value, same_rows| Comparison {
+        let same_rows =
+            |better_p_value| Some(SameRows { better_p_value, ..SameRows::count([].into_iter()) });
+        let compared = |worse_p_value, same_rows| Comparison {
             new: tally(80),
             active: tally(90),
-            p_value,
+            worse_p_value,
             same_rows,
         };
-        assert!(compared(0.01, same_rows(0.01)).is_worse());
-        assert!(!compared(0.01, same_rows(0.06)).is_worse());
-        assert!(!compared(0.06, same_rows(0.01)).is_worse());
+        assert!(compared(0.01, same_rows(0.5)).is_worse());
+        assert!(!compared(0.01, same_rows(0.01)).is_worse());
+        assert!(!compared(0.06, same_rows(0.5)).is_worse());
         assert!(!compared(0.05, None).is_worse());
         assert!(compared(0.049, None).is_worse());
+    }
+
+    #[test]
+    fn labels_dealt_out_at_random_are_worse_though_the_active_model_fails_on_them_too() {
+        let (_, active) = trained(&rows(&PLACES, u64::MAX));
+        let noise = rows(&PLACES, 2);
+        let compared = compare(&active, &trained(&noise).0, &noise, &Unobserved).unwrap();
+        let compared = compared.expect("labels in common");
+        let of_active = compared.same_rows.map(|rows| rows.of_active().right);
+        assert!(of_active.is_some_and(|right| right < 40), "{compared:?}");
+        assert!(compared.is_worse(), "{compared:?}");
+    }
+
+    #[test]
+    fn harder_data_is_not_worse_if_the_new_model_copes_better() {
+        let (_, active) = trained(&rows(&PLACES, u64::MAX));
+        let mut builder = DatasetBuilder::default();
+        let clean = rows(&PLACES, u64::MAX);
+        for example in &clean.examples {
+            builder.push(example.line, &example.text, &clean.labels[example.label]).unwrap();
+        }
+        // A third label, which the active model does not know, with sentences that say little.
+        for line in 100..140 {
+            let text = format!("Case {} of the {}", line * 7919, ["card", "day"][line % 2]);
+            builder.push(line as u64, &text, "other").unwrap();
+        }
+        for line in 140..150 {
+            builder.push(line, &format!("Case {} of the card", line * 7919), "card").unwrap();
+        }
+        let harder = builder.finish();
+        let compared = compare(&active, &trained(&harder).0, &harder, &Unobserved).unwrap();
+        let compared = compared.expect("labels in common");
+        assert!(compared.worse_p_value < 0.05, "the data is harder: {compared:?}");
+        assert!(!compared.is_worse(), "{compared:?}");
     }
 
     #[test]
@@ -247,6 +288,6 @@ mod tests {
             (rows.both_right, rows.only_new_right, rows.only_active_right, rows.both_wrong);
         assert_eq!(counts, (1, 1, 2, 1));
         assert_eq!(rows.of_active(), Tally { right: 3, of: 5 });
-        assert!((rows.p_value - 0.5).abs() < 1e-12);
+        assert!((rows.better_p_value - 0.875).abs() < 1e-12);
     }
 }

@@ -1,5 +1,5 @@
-//! Exact tests of two sets of right and wrong answers, one-sided: how likely is it, if the two models
-//! were equally good, that the new one does this badly or worse?
+//! Exact tests of two sets of right and wrong answers, one-sided: how likely is a difference like this or
+//! a larger one if the two models are equally good?
 //!
 //! - [`mcnemar`]: both answered the same rows. Only rows on which one is right and the other is not say
 //!   anything; each of these is a fair coin (McNemar, Psychometrika 12, 1947, with the binomial
@@ -33,19 +33,19 @@ impl Tally {
     }
 }
 
-/// The probability that of `worse + better` fair coins at least `worse` fall on one side. `worse` counts
-/// the rows on which only the other model is right, `better` those on which only this one is.
-pub(super) fn mcnemar(worse: u64, better: u64) -> f64 {
-    let n = worse.saturating_add(better);
+/// The probability that of `won + lost` fair coins at least `won` fall on one side. They count the rows on
+/// which only this model is right, and those on which only the other one is.
+pub(super) fn mcnemar(won: u64, lost: u64) -> f64 {
+    let n = won.saturating_add(lost);
     let ln_at = |k: u64| ln_choose(n, k) - real(n) * std::f64::consts::LN_2;
-    if worse > better {
+    if won > lost {
         let up = |k: u64| (k < n).then(|| real(n - k) / (real(k) + 1.0));
-        tail(ln_at(worse), worse, up, |k| k + 1)
-    } else if worse == 0 {
+        tail(ln_at(won), won, up, |k| k + 1)
+    } else if won == 0 {
         1.0
     } else {
         let down = |k: u64| (k > 0).then(|| real(k) / (real(n - k) + 1.0));
-        1.0 - tail(ln_at(worse - 1), worse - 1, down, |k| k - 1)
+        1.0 - tail(ln_at(won - 1), won - 1, down, |k| k - 1)
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn mcnemar_agrees_with_scipy() {
-        for (worse, better, expected) in [
+        for (won, lost, expected) in [
             (0, 0, 1.0),
             (1, 0, 0.5),
             (0, 5, 1.0),
@@ -148,7 +148,7 @@ mod tests {
             (2600, 2400, 0.002_441_824_868_758_747),
             (3, 5000, 1.0),
         ] {
-            assert_close(mcnemar(worse, better), expected);
+            assert_close(mcnemar(won, lost), expected);
         }
         assert!(mcnemar(5000, 0) < 1e-300);
     }
@@ -156,12 +156,12 @@ mod tests {
     #[test]
     fn half_of_statsmodels_two_sided_mcnemar_is_the_one_sided_one() {
         // statsmodels.stats.contingency_tables.mcnemar([[0, b], [c, 0]], exact=True).pvalue
-        for (worse, better, two_sided) in [
+        for (won, lost, two_sided) in [
             (15, 5, 0.041_389_465_332_031_25),
             (60, 40, 0.056_887_933_640_980_89),
             (1500, 1400, 0.065_987_349_665_184_63),
         ] {
-            assert_close(mcnemar(worse, better), two_sided / 2.0);
+            assert_close(mcnemar(won, lost), two_sided / 2.0);
         }
     }
 
