@@ -16,7 +16,7 @@
 //!
 //! The new model therefore counts as worse if it is significantly less often right out of fold than the
 //! active one was (Fisher's exact test), unless it is significantly better than the active one on the
-//! same rows (exact McNemar): then its data is harder, and it copes with it better. More rows of the same
+//! same rows (`McNemar`'s exact test): then its data is harder, and it copes with it better. More rows of the same
 //! kind are not refused, since the new model does no worse out of fold; new labels and other kinds of
 //! sentences are not, since the active model fails on them; mislabelled or lost rows are. What can be
 //! refused wrongly is data that got harder by a few rows only while the active model knows all others: there
@@ -65,7 +65,7 @@ pub struct SameRows {
     /// Rows on which both are wrong.
     pub both_wrong: u64,
     /// How likely the new model wins so many rows or more over the active one if both are equally good:
-    /// McNemar's exact test, one-sided.
+    /// `McNemar`'s exact test, one-sided.
     pub better_p_value: f64,
 }
 

@@ -2,7 +2,7 @@
 //! a larger one if the two models are equally good?
 //!
 //! - [`mcnemar`]: both answered the same rows. Only rows on which one is right and the other is not say
-//!   anything; each of these is a fair coin (McNemar, Psychometrika 12, 1947, with the binomial
+//!   anything; each of these is a fair coin (`McNemar`, Psychometrika 12, 1947, with the binomial
 //!   distribution in place of the approximation). Equals `scipy.stats.binomtest(b, b + c, 0.5,
 //!   alternative="greater")`, and half of `statsmodels`' two-sided `mcnemar(exact=True)`.
 //! - [`fisher`]: each answered rows of its own. The right answers are dealt out among all rows, as in
@@ -124,7 +124,7 @@ fn real(n: u64) -> f64 {
 mod tests {
     use super::*;
 
-    /// The values expected are those of SciPy 1.17 and statsmodels 0.15. Differences of ln n! cost
+    /// The values expected are those of `SciPy` 1.17 and statsmodels 0.15. Differences of ln n! cost
     /// digits where n is large.
     #[track_caller]
     fn assert_close(got: f64, expected: f64) {

@@ -82,7 +82,7 @@ mod tests {
         let rows = [(0.9, true), (0.8, true), (0.7, false), (0.6, true), (0.5, true), (0.4, false)];
         let rows: Vec<_> = rows.map(|(p, is_right)| judged(p, is_right)).into();
         let found = |target| Threshold::TargetAccuracy(target).settle(&rows).expect("reached");
-        assert_eq!(found(1.0).min_probability, 0.8);
+        assert_eq!((found(1.0).min_probability, found(1.0).accuracy), (0.8, 1.0));
         // At 0.7 only two of three are right; further down it is four of five again.
         let point = found(0.8);
         assert_eq!((point.min_probability, point.accuracy), (0.5, 0.8));

@@ -1,6 +1,7 @@
 //! The server as its clients see it: a real one on a port of its own, called by a real client.
 #![allow(
     clippy::expect_used,
+    clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::cast_possible_truncation,

@@ -36,11 +36,12 @@ pub(super) fn find(dataset: &Dataset) -> Vec<(u64, String)> {
 fn dominant(text: &str) -> Option<Script> {
     let mut counts: Vec<(Script, usize)> = Vec::new();
     for c in text.chars() {
-        let script = match c.script() {
-            Script::Common | Script::Inherited | Script::Unknown => continue,
-            Script::Hiragana | Script::Katakana | Script::Bopomofo => Script::Han,
-            script => script,
-        };
+        let script = c.script();
+        if matches!(script, Script::Common | Script::Inherited | Script::Unknown) {
+            continue;
+        }
+        let is_kana = matches!(script, Script::Hiragana | Script::Katakana | Script::Bopomofo);
+        let script = if is_kana { Script::Han } else { script };
         match counts.iter_mut().find(|(known, _)| *known == script) {
             Some((_, n)) => *n += 1,
             None => counts.push((script, 1)),
