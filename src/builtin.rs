@@ -59,5 +59,5 @@ pub fn train() -> Result<Parts, BuiltInError> {
     let watch = |_| ControlFlow::Continue(());
     let csv = TRAINING_CSV.as_bytes();
     let dataset = read_csv(csv, &CsvOptions::default(), &Limits::default(), watch)?;
-    Ok(crate::train::train(&dataset, &Settings::default(), &Unobserved)?)
+    Ok(crate::train::train(&dataset, &Settings::default(), &Unobserved)?.parts)
 }

@@ -15,7 +15,7 @@ use super::output::evaluation::Mistakes;
 use super::output::{Format, Json, Output, OutputArgs, data_report, evaluation, model, text};
 use super::progress::Progress;
 use crate::proto::train_model_response::Update;
-use crate::proto::{self, TrainModelResponse, TrainingSettings, TrainingSpec};
+use crate::proto::{self, ActivationDecision, TrainModelResponse, TrainingSettings, TrainingSpec};
 use crate::store::ModelName;
 
 const EXAMPLES: &str = "\
@@ -23,6 +23,7 @@ Examples:
   dictum train mine.csv
   dictum train mine.csv --model mine --text-column sentence --label-column category
   dictum train mine.csv --validate-only
+  dictum train mine.csv --model mine --target-accuracy 0.95
   dictum train mine.csv --model mine --server http://127.0.0.1:50051
 
 The CSV needs a header row, a column with sentences and a column with their labels, at least two
@@ -33,7 +34,10 @@ labels and two sentences for each:
   \"It was charged twice.\",wrong_charge
 
 Everything about the estimator is found from the data. Rows that cannot be used are left out and
-named by line. The figures are honest: every sentence is judged by tables that had not seen it.";
+named by line. The figures are honest: every sentence is judged by tables that had not seen it.
+
+A new version answers from now on unless it is significantly worse than the one that does: then it is
+stored, and why is said.";
 
 const ESTIMATOR: &str = "Estimator (found from the data where not given)";
 
@@ -53,6 +57,9 @@ pub(super) struct TrainArgs {
     /// Only store the new version: the active one goes on answering
     #[arg(long)]
     no_activate: bool,
+    /// Let the new version answer even if it is significantly worse than the active one
+    #[arg(long, conflicts_with_all = ["no_activate", "validate_only"])]
+    force: bool,
     /// Only check the data
     #[arg(long)]
     validate_only: bool,
@@ -61,6 +68,11 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "P", value_parser = share)]
     #[arg(env = "DICTUM_MIN_PROBABILITY", hide_env_values = true)]
     min_probability: Option<f64>,
+    /// Let the model give no label as seldom as it can while this share of its labels is right, above
+    /// 0 and up to 1
+    #[arg(long, value_name = "SHARE", value_parser = target, conflicts_with = "min_probability")]
+    #[arg(env = "DICTUM_TARGET_ACCURACY", hide_env_values = true)]
+    target_accuracy: Option<f64>,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -124,7 +136,7 @@ enum ViewArg {
 pub(super) fn run(args: TrainArgs) -> Result<ExitCode, CliError> {
     let mut output = Output::new(args.output);
     let input = Input::open(&args.csv)?;
-    let (spec, threads) = (spec(&args), args.estimator.threads);
+    let (spec, threads) = (spec(&args, output.format()), args.estimator.threads);
     let response = {
         let progress = Progress::new(input.n_bytes);
         match args.place {
@@ -141,7 +153,7 @@ pub(super) fn run(args: TrainArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn spec(args: &TrainArgs) -> TrainingSpec {
+fn spec(args: &TrainArgs, format: Format) -> TrainingSpec {
     let estimator = &args.estimator;
     let weighting = match estimator.weighting {
         None => proto::Weighting::Unspecified,
@@ -164,6 +176,10 @@ fn spec(args: &TrainArgs) -> TrainingSpec {
         delimiter: args.columns.delimiter_text(),
         settings: Some(settings),
         min_probability: args.min_probability,
+        force: args.force,
+        target_accuracy: args.target_accuracy,
+        // A person reads the first, a program takes all.
+        all_findings: format == Format::Json,
     }
 }
 
@@ -194,6 +210,7 @@ fn render(response: &TrainModelResponse, format: Format) -> String {
             text::count(report.row_count, "row")
         ),
     };
+    text.push_str(&decision(response));
     text.push_str(&data_report::render(&report, format));
     if let Some(evaluation) = trained.and_then(|model| model.evaluation.as_ref()) {
         text.push('\n');
@@ -203,6 +220,33 @@ fn render(response: &TrainModelResponse, format: Format) -> String {
         text.push_str(&model::hint(model));
     }
     text
+}
+
+/// What was decided about activation and abstaining, a line each; nothing of what is as usual.
+fn decision(response: &TrainModelResponse) -> String {
+    let mut lines = String::new();
+    if let Some(activation) = &response.activation
+        && activation.decision() != ActivationDecision::First
+    {
+        lines.push_str(&format!("{}\n", text::visible(&activation.message)));
+    }
+    if let Some(point) = &response.threshold {
+        let [coverage, accuracy] = [point.coverage, point.accuracy].map(text::percent);
+        let threshold = point.min_probability;
+        lines.push_str(&format!(
+            "abstains below probability {threshold:.4}: answers {coverage} of the sentences, {accuracy} \
+             of these right\n"
+        ));
+    }
+    lines
+}
+
+/// Reads the share of labels that are to be right.
+fn target(text: &str) -> Result<f64, String> {
+    share(text)
+        .ok()
+        .filter(|share| *share > 0.0)
+        .ok_or_else(|| "expected a number above 0 and up to 1".to_owned())
 }
 
 /// Reads a smoothing value.

@@ -136,6 +136,11 @@ fn train(error: &TrainError) -> Answer {
                 .with("label", label)
                 .with("found", found)
         }
+        TrainError::TargetNotReached { target, best } => {
+            Answer::new(Code::FailedPrecondition, "TARGET_ACCURACY_NOT_REACHED")
+                .with("target", target)
+                .with("best", best)
+        }
         TrainError::BadSetting { setting, .. } => {
             Answer::new(Code::InvalidArgument, "SETTING_OUT_OF_RANGE").with("setting", setting)
         }

@@ -9,12 +9,14 @@
 //! - `models`, `catalogue`: which version of each model answers, and what else there is.
 //! - `workers`: one sentence at once, many on a pool; `text`: articles and their offsets.
 //! - `training`, `upload`, `progress`, `jobs`: data in, a model or a judgement out.
+//! - `activation`: whether a new version is to answer, and why.
 //! - `response`: answers become messages. `error`, `codes`, `status`: what goes wrong, and what a
 //!   client sees of it.
 //! - `shutdown`: the end, in steps of bounded length.
 
 #![warn(clippy::indexing_slicing, reason = "requests choose the indices")]
 
+pub(crate) mod activation;
 mod caller;
 mod catalogue;
 mod classifier;

@@ -1,13 +1,15 @@
 //! Answers of the model become messages.
 
 use super::models::ServedModel;
+use super::spec::TrainingPlan;
 use crate::features::{Span, View};
 use crate::model::{
-    AbstainReason, ChosenSettings, Classification, Contribution, Evaluation, Explanation, Method,
-    Model, Outcome, Weighting,
+    AbstainReason, ChosenSettings, Classification, Contribution, CoveragePoint, Evaluation,
+    Explanation, Method, Model, Outcome, Weighting,
 };
 use crate::proto;
 use crate::train::examples::{DataReport, FindingCode};
+use crate::train::{Threshold, Trained};
 
 /// Findings in a reply.
 const MAX_FINDINGS: usize = 20;
@@ -99,11 +101,7 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> proto::Evaluation {
         predicted: cell.predicted.clone(),
         count: cell.count,
     });
-    let coverage = evaluation.coverage.iter().map(|point| proto::CoveragePoint {
-        min_probability: point.min_probability,
-        coverage: point.coverage,
-        accuracy: point.accuracy,
-    });
+    let coverage = evaluation.coverage.iter().map(coverage_point);
     let method = match evaluation.method {
         Method::OutOfFold => proto::EvaluationMethod::OutOfFold,
         Method::GivenExamples => proto::EvaluationMethod::GivenExamples,
@@ -119,6 +117,31 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> proto::Evaluation {
         coverage: coverage.collect(),
         method: method.into(),
         data_digest: evaluation.data_digest.clone(),
+    }
+}
+
+/// What a threshold costs and gives.
+pub(crate) fn coverage_point(point: &CoveragePoint) -> proto::CoveragePoint {
+    proto::CoveragePoint {
+        min_probability: point.min_probability,
+        coverage: point.coverage,
+        accuracy: point.accuracy,
+    }
+}
+
+/// The end of a training.
+pub(crate) fn trained(
+    plan: &TrainingPlan,
+    trained: &Trained,
+    model: proto::Model,
+    activation: proto::Activation,
+) -> proto::TrainModelResponse {
+    let is_wish = matches!(plan.settings.threshold, Threshold::TargetAccuracy(_));
+    proto::TrainModelResponse {
+        update: Some(proto::train_model_response::Update::Model(model)),
+        data_report: Some(full_data_report(&trained.report, plan.all_findings)),
+        activation: Some(activation),
+        threshold: is_wish.then(|| coverage_point(&trained.threshold)),
     }
 }
 
@@ -169,11 +192,20 @@ fn view(view: View) -> proto::View {
 
 /// What was found in data, with the first findings.
 pub(crate) fn data_report(report: &DataReport) -> proto::DataReport {
+    data_report_with(report, MAX_FINDINGS)
+}
+
+/// What was found in data, with all findings if wanted.
+pub(crate) fn full_data_report(report: &DataReport, all_findings: bool) -> proto::DataReport {
+    data_report_with(report, if all_findings { usize::MAX } else { MAX_FINDINGS })
+}
+
+fn data_report_with(report: &DataReport, max_findings: usize) -> proto::DataReport {
     let counts = report.counts.iter().map(|(code, count)| proto::FindingCount {
         code: finding_code(*code).into(),
         count: *count,
     });
-    let findings = report.findings.iter().take(MAX_FINDINGS).map(|finding| proto::Finding {
+    let findings = report.findings.iter().take(max_findings).map(|finding| proto::Finding {
         line: finding.line,
         code: finding_code(finding.code).into(),
         message: finding.message.clone(),

@@ -7,8 +7,8 @@ use crate::features::View;
 use crate::model::Weighting;
 use crate::proto;
 use crate::store::ModelName;
-use crate::train::Settings;
 use crate::train::examples::CsvOptions;
+use crate::train::{Settings, Threshold};
 
 /// The model that is trained when a client names none.
 const DEFAULT_NAME: &str = "default";
@@ -25,7 +25,20 @@ pub(crate) struct TrainingPlan {
     /// Whether only the data is to be checked.
     pub(crate) validate_only: bool,
     /// Whether the new version is to answer.
-    pub(crate) activate: bool,
+    pub(crate) wish: Wish,
+    /// Whether the report is to hold all findings, not the first only.
+    pub(crate) all_findings: bool,
+}
+
+/// Whether a new version is to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Only if somebody says so later.
+    Store,
+    /// Unless it is significantly worse than the one that answers now.
+    ActivateUnlessWorse,
+    /// In any case.
+    Activate,
 }
 
 impl TryFrom<proto::TrainingSpec> for TrainingPlan {
@@ -37,8 +50,7 @@ impl TryFrom<proto::TrainingSpec> for TrainingPlan {
         let name = optional_name("spec.model", given, &mut violations);
         let csv = csv(spec.text_column, spec.label_column, &spec.delimiter, &mut violations);
         let mut settings = settings(&spec.settings.unwrap_or_default(), &mut violations);
-        check_share("spec.min_probability", spec.min_probability, &mut violations);
-        settings.min_probability = spec.min_probability.unwrap_or_default();
+        settings.threshold = threshold(spec.min_probability, spec.target_accuracy, &mut violations);
         violations.check()?;
         settings.check()?;
         let name = name.ok_or(CallError::Internal("a checked name is missing"))?;
@@ -50,7 +62,12 @@ impl TryFrom<proto::TrainingSpec> for TrainingPlan {
             csv,
             settings,
             validate_only: spec.validate_only,
-            activate: spec.activate.unwrap_or(true),
+            wish: match spec.activate {
+                Some(false) => Wish::Store,
+                Some(true) | None if spec.force => Wish::Activate,
+                Some(true) | None => Wish::ActivateUnlessWorse,
+            },
+            all_findings: spec.all_findings,
         })
     }
 }
@@ -88,6 +105,27 @@ fn csv(
         }
     };
     options
+}
+
+fn threshold(
+    min_probability: Option<f64>,
+    target_accuracy: Option<f64>,
+    violations: &mut Violations,
+) -> Threshold {
+    check_share("spec.min_probability", min_probability, violations);
+    let field = "spec.target_accuracy";
+    if target_accuracy.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
+        violations.push(field, "TARGET_ACCURACY_OUT_OF_RANGE", "is not in (0, 1]");
+    }
+    match (min_probability, target_accuracy) {
+        (Some(_), Some(_)) => {
+            violations.push(field, "THRESHOLD_GIVEN_TWICE", "stands beside min_probability");
+            Threshold::default()
+        }
+        (None, Some(share)) => Threshold::TargetAccuracy(share),
+        (Some(probability), None) => Threshold::Probability(probability),
+        (None, None) => Threshold::default(),
+    }
 }
 
 fn settings(given: &proto::TrainingSettings, violations: &mut Violations) -> Settings {

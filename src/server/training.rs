@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
+use super::activation;
 use super::caller::Caller;
 use super::catalogue;
 use super::error::CallError;
@@ -21,11 +22,11 @@ use super::spec::{self, TrainingPlan};
 use super::upload::{self, PIECES_UNDERWAY, Pieces, Upload, UploadMessage};
 use crate::proto::train_model_response::Update;
 use crate::proto::{
-    EvaluateModelRequest, EvaluateModelResponse, TrainModelRequest, TrainModelResponse,
+    Activation, EvaluateModelRequest, EvaluateModelResponse, TrainModelRequest, TrainModelResponse,
     TrainingProgress,
 };
 use crate::train::examples::{CsvOptions, Dataset};
-use crate::train::{Observer, Stage, TrainError, check_labels, evaluate, train};
+use crate::train::{Observer, Stage, TrainError, Trained, check_labels, evaluate, examine, train};
 
 /// Progress messages that wait for a slow reader; further ones are left out.
 const UPDATES_UNDERWAY: usize = 16;
@@ -74,35 +75,51 @@ impl Workshop {
     ) -> Result<TrainModelResponse, CallError> {
         reporter.progress(Stage::Reading, 0.0);
         let dataset = upload::dataset(pieces, &plan.csv, |progress| reporter.rows(progress))?;
-        let data_report = Some(response::data_report(&dataset.report));
         check_labels(&dataset)?;
         if plan.validate_only {
-            return Ok(TrainModelResponse { update: None, data_report });
+            let report = self.jobs.compute(|| examine(&dataset, reporter))?;
+            let data_report = Some(response::full_data_report(&report, plan.all_findings));
+            return Ok(TrainModelResponse { data_report, ..Default::default() });
         }
-        let served = self.publish(plan, &dataset, reporter)?;
+        let trained = self.jobs.compute(|| train(&dataset, &plan.settings, reporter))?;
+        let activation = self.decide(plan, &trained, &dataset, reporter)?;
+        let served = self.publish(plan, &trained, activation::activates(&activation), reporter)?;
         let model = catalogue::describe(&self.models, &served)?;
         tracing::info!(
             model = served.name,
             version = served.version,
             n_examples = dataset.examples.len(),
             n_labels = dataset.labels.len(),
+            activation = activation.decision().as_str_name(),
             "trained"
         );
-        Ok(TrainModelResponse { update: Some(Update::Model(model)), data_report })
+        Ok(response::trained(plan, &trained, model, activation))
+    }
+
+    fn decide(
+        &self,
+        plan: &TrainingPlan,
+        trained: &Trained,
+        dataset: &Dataset,
+        reporter: &Reporter,
+    ) -> Result<Activation, CallError> {
+        let incumbent = self.models.incumbent(&plan.name)?;
+        let decide = || activation::decide(plan.wish, &incumbent, (trained, dataset), reporter);
+        Ok(self.jobs.compute(decide)?)
     }
 
     fn publish(
         &self,
         plan: &TrainingPlan,
-        dataset: &Dataset,
+        trained: &Trained,
+        activate: bool,
         reporter: &Reporter,
     ) -> Result<Arc<ServedModel>, CallError> {
-        let parts = self.jobs.compute(|| train(dataset, &plan.settings, reporter))?;
         if reporter.is_cancelled() {
             return Err(TrainError::Cancelled.into());
         }
         reporter.progress(Stage::Storing, 1.0);
-        self.models.publish(&plan.name, &parts, plan.activate)
+        self.models.publish(&plan.name, &trained.parts, activate)
     }
 
     /// Judges a model.
@@ -176,7 +193,7 @@ impl Stream for TrainingReplies {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Poll::Ready(Some(progress)) = self.updates.poll_recv(cx) {
             let update = Some(Update::Progress(progress));
-            return Poll::Ready(Some(Ok(TrainModelResponse { update, data_report: None })));
+            return Poll::Ready(Some(Ok(TrainModelResponse { update, ..Default::default() })));
         }
         let Some(training) = &mut self.training else {
             return Poll::Ready(None);

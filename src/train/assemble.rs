@@ -30,6 +30,8 @@ pub(super) struct Assembly<'a> {
     /// Number of examples per label.
     pub(super) label_counts: Vec<u64>,
     pub(super) evaluation: Evaluation,
+    /// The model's own threshold for abstaining.
+    pub(super) min_probability: f64,
 }
 
 /// Makes the parts of the model.
@@ -176,7 +178,7 @@ fn metadata(assembly: &Assembly<'_>) -> Metadata {
             seed: settings.seed,
             refinement: outcome.refined.as_ref().map(|(ridge, _)| *ridge),
         },
-        min_probability: settings.min_probability,
+        min_probability: assembly.min_probability,
         data_digest: dataset.digest.clone(),
         evaluation: assembly.evaluation.clone(),
     }

@@ -40,7 +40,8 @@ impl Judged {
         Self { right, given, probability: of(given).unwrap_or_default(), loss }
     }
 
-    fn is_right(&self) -> bool {
+    /// Whether the best label is the right one.
+    pub(super) fn is_right(&self) -> bool {
         self.right == Some(self.given)
     }
 }
@@ -105,16 +106,18 @@ fn confusion(labels: &[String], judged: &[Judged]) -> Vec<ConfusionCell> {
 }
 
 fn coverage(judged: &[Judged]) -> Vec<CoveragePoint> {
-    let point = |min_probability: f64| {
-        let answered: Vec<_> =
-            judged.iter().copied().filter(|j| j.probability >= min_probability).collect();
-        CoveragePoint {
-            min_probability,
-            coverage: share(judged, |j| j.probability >= min_probability),
-            accuracy: share(&answered, Judged::is_right),
-        }
-    };
-    THRESHOLDS.into_iter().map(point).collect()
+    THRESHOLDS.into_iter().map(|threshold| coverage_at(threshold, judged)).collect()
+}
+
+/// What a threshold costs and gives.
+pub(super) fn coverage_at(min_probability: f64, judged: &[Judged]) -> CoveragePoint {
+    let answered: Vec<_> =
+        judged.iter().copied().filter(|j| j.probability >= min_probability).collect();
+    CoveragePoint {
+        min_probability,
+        coverage: share(judged, |j| j.probability >= min_probability),
+        accuracy: share(&answered, Judged::is_right),
+    }
 }
 
 /// The mean gap between probability and accuracy over bins of equal width, weighted by their size.

@@ -9,13 +9,18 @@
 //! - `select`: smoothing and weighting by out-of-fold log loss.
 //! - `pool`: the weights of the views, which are also the calibration.
 //! - `estimate`, `assemble`: the published tables, through linfa-bayes, and the model they make.
-//! - `evaluate`: how good the model is.
+//! - `evaluate`: how good the model is; `threshold`: when it had better say nothing.
+//! - `examine`: a second look at the examples: near duplicates, odd scripts, disputed labels.
+//! - `compare`, `exact_tests`: the new model against the one that answers now.
 
 mod assemble;
 mod calibrate;
+mod compare;
 mod counts;
 mod estimate;
 mod evaluate;
+mod exact_tests;
+mod examine;
 pub mod examples;
 mod folds;
 mod minimise;
@@ -27,17 +32,25 @@ mod refine;
 mod rows;
 mod select;
 mod simd;
+mod threshold;
 mod weigh;
+
+pub use compare::{Comparison, SIGNIFICANCE, SameRows, compare};
+pub use exact_tests::Tally;
+pub use examine::examine;
+pub use threshold::Threshold;
 
 use rayon::prelude::*;
 
 use crate::features::View;
-use crate::model::{Evaluation, MAX_LABELS, Method, Model, Options, Parts, Scorer, Weighting};
+use crate::model::{
+    CoveragePoint, Evaluation, MAX_LABELS, Method, Model, Options, Parts, Scorer, Weighting,
+};
 use assemble::Assembly;
 use calibrate::Outcome;
 use counts::Matrix;
 use evaluate::Judged;
-use examples::Dataset;
+use examples::{DataReport, Dataset, FindingCode};
 use select::Problem;
 use weigh::Pattern;
 
@@ -54,8 +67,8 @@ pub struct Settings {
     pub folds: u32,
     /// Seed of the fold assignment.
     pub seed: u64,
-    /// The model's own threshold for abstaining, in [0, 1].
-    pub min_probability: f64,
+    /// When the model gives no label.
+    pub threshold: Threshold,
 }
 
 impl Default for Settings {
@@ -66,7 +79,7 @@ impl Default for Settings {
             views: View::ALL.to_vec(),
             folds: 10,
             seed: 1,
-            min_probability: 0.0,
+            threshold: Threshold::default(),
         }
     }
 }
@@ -139,12 +152,36 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Not even the surest answers are right so often.
+    #[error(
+        "no threshold makes the model right {target} of the time; judged out of fold, the best one \
+         reaches {best:.3}"
+    )]
+    TargetNotReached {
+        /// The share of right answers wanted.
+        target: f64,
+        /// The highest share that any threshold gives.
+        best: f64,
+    },
     /// The [`Observer`] ended it.
     #[error("the training was cancelled")]
     Cancelled,
     /// The tables came out unusable; a defect of this program.
     #[error("the estimate is unusable: {0}")]
     Unusable(String),
+}
+
+/// What a training gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// The model.
+    pub parts: Parts,
+    /// The report of the dataset, with near duplicates, rows in another script and suspected labels.
+    pub report: DataReport,
+    /// The model's threshold, with what it costs and gives out of fold.
+    pub threshold: CoveragePoint,
+    /// Every example, judged by tables and weights that did not see its fold.
+    judged: Vec<Judged>,
 }
 
 /// Trains a model on all examples of a dataset.
@@ -159,7 +196,7 @@ pub fn train(
     dataset: &Dataset,
     settings: &Settings,
     observer: &dyn Observer,
-) -> Result<Parts, TrainError> {
+) -> Result<Trained, TrainError> {
     settings.check()?;
     let label_counts = check_labels(dataset)?;
     observer.progress(Stage::Counting, 0.0);
@@ -194,7 +231,8 @@ pub fn train(
     let outcome = Outcome::better(pooled, refined);
     let evaluation =
         evaluate::summarise(&dataset.labels, &outcome.judged, Method::OutOfFold, &dataset.digest);
-    assemble::parts(&Assembly {
+    let threshold = settings.threshold.settle(&outcome.judged)?;
+    let parts = assemble::parts(&Assembly {
         dataset,
         settings,
         problem: &problem,
@@ -202,7 +240,12 @@ pub fn train(
         outcome: &outcome,
         label_counts,
         evaluation,
-    })
+        min_probability: threshold.min_probability,
+    })?;
+    let mut report = examine(dataset, observer)?;
+    let suspects = examine::suspects(dataset, &outcome.judged);
+    examine::add(&mut report, FindingCode::SuspectedLabel, suspects);
+    Ok(Trained { parts, report, threshold, judged: outcome.judged })
 }
 
 /// Judges a model on a dataset. Examples whose label the model does not know count as wrong.
@@ -215,6 +258,16 @@ pub fn evaluate(
     dataset: &Dataset,
     observer: &dyn Observer,
 ) -> Result<Evaluation, TrainError> {
+    let judged = judge(model, dataset, observer)?;
+    Ok(evaluate::summarise(model.labels(), &judged, Method::GivenExamples, &dataset.digest))
+}
+
+/// Judges a model on every example of a dataset.
+fn judge(
+    model: &Model,
+    dataset: &Dataset,
+    observer: &dyn Observer,
+) -> Result<Vec<Judged>, TrainError> {
     let known: Vec<Option<usize>> =
         dataset.labels.iter().map(|label| model.labels().binary_search(label).ok()).collect();
     let judged: Vec<Judged> = dataset
@@ -234,7 +287,7 @@ pub fn evaluate(
     if judged.len() < dataset.examples.len() {
         return Err(TrainError::Cancelled);
     }
-    Ok(evaluate::summarise(model.labels(), &judged, Method::GivenExamples, &dataset.digest))
+    Ok(judged)
 }
 
 impl Settings {
@@ -257,10 +310,15 @@ impl Settings {
         if !(2..=50).contains(&self.folds) {
             return bad("folds", format!("{} is outside [2, 50]", self.folds));
         }
-        if !(0.0..=1.0).contains(&self.min_probability) {
-            return bad("min_probability", format!("{} is outside [0, 1]", self.min_probability));
+        match self.threshold {
+            Threshold::Probability(p) if !(0.0..=1.0).contains(&p) => {
+                bad("min_probability", format!("{p} is outside [0, 1]"))
+            }
+            Threshold::TargetAccuracy(share) if !(share > 0.0 && share <= 1.0) => {
+                bad("target_accuracy", format!("{share} is outside (0, 1]"))
+            }
+            Threshold::Probability(_) | Threshold::TargetAccuracy(_) => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -142,6 +142,16 @@ async fn a_training_with_a_bad_spec_is_refused_before_its_data() {
             "spec.min_probability",
         ),
         (
+            TrainingSpec { target_accuracy: Some(0.0), ..spec("m") },
+            "TARGET_ACCURACY_OUT_OF_RANGE",
+            "spec.target_accuracy",
+        ),
+        (
+            TrainingSpec { target_accuracy: Some(0.9), min_probability: Some(0.5), ..spec("m") },
+            "THRESHOLD_GIVEN_TWICE",
+            "spec.target_accuracy",
+        ),
+        (
             with(TrainingSettings { alphas: vec![0.0], ..settings() }),
             "SETTING_OUT_OF_RANGE",
             "spec.settings.alphas",

@@ -6,8 +6,8 @@ use dictum::proto::evaluate_model_request::Payload as EvaluatePayload;
 use dictum::proto::train_model_request::Payload;
 use dictum::proto::train_model_response::Update;
 use dictum::proto::{
-    EvaluateModelRequest, EvaluationMethod, EvaluationSpec, Example, Examples, FindingCode, Model,
-    TrainModelRequest, TrainModelResponse, TrainingSpec, TrainingStage,
+    ActivationDecision, EvaluateModelRequest, EvaluationMethod, EvaluationSpec, Example, Examples,
+    FindingCode, Model, TrainModelRequest, TrainModelResponse, TrainingSpec, TrainingStage,
 };
 use prost::Message;
 use tokio::sync::mpsc;
@@ -152,6 +152,10 @@ async fn faults_of_single_rows_are_reported_by_line_and_counted() {
     assert_eq!(counts, [(FindingCode::WrongColumnCount, 30), (FindingCode::EmptyText, 1)]);
     assert_eq!(report.findings.len(), 20);
     assert_eq!(report.findings[0].line, first_line);
+    let all_findings = TrainingSpec { all_findings: true, ..spec("tiny") };
+    let replies = server.try_train(all_findings, &csv, 100).await.expect("a model");
+    let report = replies.last().and_then(|r| r.data_report.clone()).expect("a report");
+    assert_eq!(report.findings.len(), 31);
     server.stop().await;
 }
 
@@ -177,6 +181,81 @@ async fn a_version_that_is_not_activated_waits() {
     assert_eq!(server.versions("tiny").await, [(2, false), (1, true)]);
     let answer = server.classify("tiny", DENIAL).await;
     assert_eq!(answer.model_version.expect("who answered").version, 1);
+    server.stop().await;
+}
+
+/// The tiny CSV with the labels of two halves of its rows exchanged, whatever they say.
+fn corrupted_csv() -> String {
+    let label = |row: usize| ["denial", "accusation"][row / 2 % 2];
+    let mut csv = "text,label\n".to_owned();
+    for (row, who) in ["minister", "mayor", "coach", "bank", "union", "lawyer"].iter().enumerate() {
+        let [denial, accusation] = [label(row), label(row + 1)];
+        csv.push_str(&format!("\"The {who} denied it, and called the claim false.\",{denial}\n"));
+        csv.push_str(&format!("Residents accused the {who} of fraud.,{accusation}\n"));
+    }
+    csv
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_significantly_worse_does_not_answer_unless_forced() {
+    let server = spawn_server().await;
+    let first = server.try_train(spec("tiny"), &tiny_csv(""), 1_000).await.expect("a model");
+    let activation = |replies: &[TrainModelResponse]| {
+        replies.last().and_then(|reply| reply.activation.clone()).expect("a decision")
+    };
+    assert_eq!(activation(&first).decision(), ActivationDecision::First);
+    let before = server.classify("tiny", DENIAL).await;
+
+    let worse = server.try_train(spec("tiny"), &corrupted_csv(), 1_000).await.expect("a model");
+    let refused = activation(&worse);
+    assert_eq!(refused.decision(), ActivationDecision::Refused, "{refused:?}");
+    assert!(refused.message.contains("significantly worse than version 1"), "{refused:?}");
+    let comparison = refused.comparison.expect("they were compared");
+    let active = comparison.active_tally.expect("counts");
+    assert_eq!((comparison.active_version, active.example_count), (1, 12));
+    assert!(comparison.is_worse && comparison.worse_p_value < 0.05);
+    let rows = comparison.same_rows.expect("other data");
+    let n_rows = rows.both_right_count
+        + rows.only_new_right_count
+        + rows.only_active_right_count
+        + rows.both_wrong_count;
+    assert_eq!(n_rows, 12);
+    assert_eq!(server.versions("tiny").await, [(2, false), (1, true)]);
+    assert_eq!(server.classify("tiny", DENIAL).await, before);
+
+    let forced = TrainingSpec { force: true, ..spec("tiny") };
+    let forced = server.try_train(forced, &corrupted_csv(), 1_000).await.expect("a model");
+    assert_eq!(activation(&forced).decision(), ActivationDecision::Forced);
+    assert_eq!(server.versions("tiny").await[0], (3, true));
+    let back = server.try_train(spec("tiny"), &tiny_csv(""), 1_000).await.expect("a model");
+    assert_eq!(activation(&back).decision(), ActivationDecision::NotWorse);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_of_other_labels_is_not_compared() {
+    let server = spawn_server().await;
+    server.train("tiny", &tiny_csv(""), 1_000).await;
+    let csv = "text,label\na,x\nbb,x\nc,y\nd,y\n";
+    let replies = server.try_train(spec("tiny"), csv, 1_000).await.expect("a model");
+    let activation = replies.last().and_then(|r| r.activation.clone()).expect("a decision");
+    assert_eq!(activation.decision(), ActivationDecision::NotCompared);
+    assert_eq!(activation.comparison, None);
+    assert!(model_of(&replies).active);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accuracy_that_cannot_be_reached_publishes_nothing() {
+    let server = spawn_server().await;
+    let wish = TrainingSpec { target_accuracy: Some(1.0), ..spec("tiny") };
+    let status = server.try_train(wish.clone(), &corrupted_csv(), 1_000).await;
+    let status = status.expect_err("refused");
+    assert_error(&status, Code::FailedPrecondition, "TARGET_ACCURACY_NOT_REACHED");
+    assert_eq!(server.versions("tiny").await, []);
+    let replies = server.try_train(wish, &tiny_csv(""), 1_000).await.expect("a model");
+    let threshold = replies.last().and_then(|r| r.threshold).expect("what it costs");
+    assert_eq!((threshold.min_probability, threshold.coverage), (0.0, 1.0));
     server.stop().await;
 }
 

@@ -8,18 +8,19 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::Folder;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, chain};
 use crate::cli::input::Input;
 use crate::cli::output::evaluation::Mistakes;
 use crate::cli::progress::Progress;
 use crate::model::{Model, Options, Parts, Scorer};
-use crate::proto::train_model_response::Update;
 use crate::proto::{self, EvaluateModelResponse, EvaluationSpec, TrainModelResponse, TrainingSpec};
+use crate::server::activation::{self, Incumbent};
 use crate::server::models::ServedModel;
 use crate::server::response;
 use crate::server::spec::{self, TrainingPlan};
+use crate::store::{ModelName, StoreError};
 use crate::train::examples::{CsvOptions, Dataset, Limits, read_csv};
-use crate::train::{Observer, Stage, check_labels, evaluate, train};
+use crate::train::{Observer, Stage, check_labels, evaluate, examine, train};
 
 /// Most lines that are named for one confusion.
 const MAX_LINES: usize = 3;
@@ -40,26 +41,50 @@ impl Folder {
         let dataset = read(input, &plan.csv, progress)?;
         let unusable = |source| CliError::Train { name: name.clone(), source };
         check_labels(&dataset).map_err(unusable)?;
-        let update = if plan.validate_only {
-            None
-        } else {
-            let parts = pool(threads)?.install(|| train(&dataset, &plan.settings, progress));
-            Some(Update::Model(self.publish(&plan, &parts.map_err(unusable)?, progress)?))
+        let pool = pool(threads)?;
+        if plan.validate_only {
+            let report = pool.install(|| examine(&dataset, progress)).map_err(unusable)?;
+            let data_report = Some(response::full_data_report(&report, plan.all_findings));
+            return Ok(TrainModelResponse { data_report, ..Default::default() });
+        }
+        let trained = pool.install(|| train(&dataset, &plan.settings, progress));
+        let trained = trained.map_err(unusable)?;
+        let incumbent = self.incumbent(&plan.name)?;
+        let new = (&trained, &dataset);
+        let decided = pool.install(|| activation::decide(plan.wish, &incumbent, new, progress));
+        let decided = decided.map_err(unusable)?;
+        progress.progress(Stage::Storing, 1.0);
+        let model = self.publish(&plan, &trained.parts, activation::activates(&decided))?;
+        Ok(response::trained(&plan, &trained, model, decided))
+    }
+
+    /// What answers now under a name that is trained.
+    fn incumbent(&self, name: &ModelName) -> Result<Incumbent, CliError> {
+        let version = match self.repository.active(name) {
+            Ok(Some(version)) => version,
+            Ok(None) => return Ok(Incumbent::Nobody),
+            Err(StoreError::Record { .. }) => return Ok(Incumbent::Unreadable),
+            Err(error) => return Err(error.into()),
         };
-        Ok(TrainModelResponse { update, data_report: Some(response::data_report(&dataset.report)) })
+        Ok(match self.load(name, version) {
+            Ok(model) => Incumbent::Version(version, model),
+            Err(error) => {
+                tracing::warn!(model = %name, version, error = chain(&error), "not compared");
+                Incumbent::Unreadable
+            }
+        })
     }
 
     fn publish(
         &self,
         plan: &TrainingPlan,
         parts: &Parts,
-        progress: &Progress,
+        activate: bool,
     ) -> Result<proto::Model, CliError> {
-        progress.progress(Stage::Storing, 1.0);
         // Made before it is stored: what is not a model is never stored.
         let model = Arc::new(Model::try_new(parts)?);
         let version = self.repository.publish(&plan.name, parts)?;
-        if plan.activate {
+        if activate {
             self.repository.activate(&plan.name, version)?;
         }
         self.describe(&ServedModel { name: plan.name.to_string(), version, model })

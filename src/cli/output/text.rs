@@ -56,7 +56,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// Returns a share as a percentage. What is not everything or nothing never looks like it.
-pub(super) fn percent(share: f64) -> String {
+pub(in crate::cli) fn percent(share: f64) -> String {
     let text = format!("{:.1}", share * 100.0);
     match text.as_str() {
         "100.0" if share < 1.0 => ">99.9 %".to_owned(),

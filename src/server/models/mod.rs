@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::task::spawn_blocking;
 
+use super::activation::Incumbent;
 use super::error::CallError;
 use super::request::{Target, Version};
 use super::response;
@@ -175,6 +176,20 @@ impl Models {
             changes.keep(key, &served);
         }
         Ok(served)
+    }
+
+    /// What answers now under a name that is trained.
+    pub(crate) fn incumbent(&self, name: &ModelName) -> Result<Incumbent, CallError> {
+        match self.load(&Target { name: Some(name.clone()), version: 0 }) {
+            Ok(served) => Ok(Incumbent::Version(served.version, Arc::clone(&served.model))),
+            Err(CallError::Store(
+                StoreError::UnknownModel { .. } | StoreError::NoActiveVersion { .. },
+            )) => Ok(Incumbent::Nobody),
+            Err(CallError::Damaged { .. } | CallError::Store(StoreError::Record { .. })) => {
+                Ok(Incumbent::Unreadable)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes a version that is not active.

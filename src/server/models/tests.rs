@@ -24,7 +24,7 @@ fn parts(twist: &str) -> Parts {
         examples.push(2 * line, &format!("never {n} {twist}"), "denial").expect("room");
         examples.push(2 * line + 1, &format!("thief {n} {twist}"), "accusation").expect("room");
     }
-    train(&examples.finish(), &Settings::default(), &Unobserved).expect("parts")
+    train(&examples.finish(), &Settings::default(), &Unobserved).expect("parts").parts
 }
 
 fn target(name: &str, version: u64) -> Target {

@@ -86,7 +86,12 @@ pub enum FindingCode {
 
 impl DataReport {
     /// Counts a finding, and keeps it unless there are enough of its code.
-    pub(super) fn note(&mut self, line: u64, code: FindingCode, message: impl FnOnce() -> String) {
+    pub(in crate::train) fn note(
+        &mut self,
+        line: u64,
+        code: FindingCode,
+        message: impl FnOnce() -> String,
+    ) {
         let count = self.counts.entry(code).or_default();
         *count += 1;
         if *count <= MAX_FINDINGS_PER_CODE {

@@ -38,3 +38,4 @@ pub use dataset::{
     MAX_TEXT_BYTES,
 };
 pub use limits::{LimitExceeded, Limits};
+pub(super) use name::quoted;

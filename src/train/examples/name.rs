@@ -4,7 +4,7 @@
 const MAX_CHARS: usize = 40;
 
 /// Returns a name between quotes, with what cannot be seen escaped, cut after 40 characters.
-pub(super) fn quoted(name: &str) -> String {
+pub(in crate::train) fn quoted(name: &str) -> String {
     format!("{:?}", shortened(name))
 }
 

@@ -110,14 +110,16 @@ fn a_csv_comes_through_a_pipe_too() {
 fn the_same_data_and_settings_give_the_same_model_on_any_number_of_threads() {
     let home = Home::new();
     let csv = home.file("cards.csv", cards_csv());
-    let train = |threads: &str| home.run(&["train", &csv, "--threads", threads]).done();
-    let text = train("1");
-    assert_eq!(train("4").replace("default@2", "default@1"), text);
-    let file = |version: &str| {
-        let path = home.models().join("default").join(version).join("model.safetensors");
+    let train = |threads: &str, name: &str| {
+        home.run(&["train", &csv, "--threads", threads, "--model", name]).done()
+    };
+    let text = train("1", "a");
+    assert_eq!(train("4", "b").replace("b@1", "a@1"), text);
+    let file = |name: &str| {
+        let path = home.models().join(name).join("1").join("model.safetensors");
         std::fs::read(path).expect("a stored model")
     };
-    assert!(file("1") == file("2"));
+    assert!(file("a") == file("b"));
 }
 
 #[test]
@@ -157,4 +159,111 @@ fn a_reader_that_stops_reading_ends_the_program_quietly() {
     command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
     let ran = Ran::from(command.output().expect("the program runs"));
     assert_eq!((ran.exit_code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+/// Sixty rows with planted faults, each with its line.
+fn faulty_csv() -> String {
+    let cards = cards_csv();
+    let mut rows: Vec<String> = cards.lines().map(str::to_owned).collect();
+    for day in ["Monday", "Tuesday", "Thursday", "Friday", "Saturday", "Sunday"] {
+        rows.push(format!("When will my card arrive on {day}?,card"));
+        rows.push(format!("I was charged twice on {day} and why?,charge"));
+    }
+    rows.push("When will the card arrive here?,card".to_owned()); // line 54: as line 2
+    rows.push("The same words.,card".to_owned());
+    rows.push("The same words.,charge".to_owned());
+    rows.push("When will the new card arrive on Sunday?,charge".to_owned());
+    rows.push("one,two,three".to_owned());
+    rows.push("when will the new card arrive here,card".to_owned());
+    rows.push("Когда придёт карта?,card".to_owned());
+    rows.push("When will the bank card arrive tomorrow?,card".to_owned());
+    rows.join("\n") + "\n"
+}
+
+#[test]
+fn every_planted_fault_is_named_by_its_line() {
+    let home = Home::new();
+    let csv = home.file("faulty.csv", faulty_csv());
+    let text = home.run(&["train", &csv]).done();
+    assert!(text.contains("left out 4 of 60 rows: "), "{text}");
+    for (line, reason) in [
+        (54, "duplicate: same text and label as in line 2"),
+        (
+            55,
+            "conflict: same text under different labels: \"card\" (line 55), \"charge\" (line 56)",
+        ),
+        (
+            56,
+            "conflict: same text under different labels: \"card\" (line 55), \"charge\" (line 56)",
+        ),
+        (57, "suspected label: labelled \"charge\", looks like \"card\" (probability 9"),
+        (58, "wrong number of columns: 3 columns, the header has 2"),
+        (59, "near duplicate: almost the same text as in line 12"),
+        (60, "other script: in Cyrillic script, most rows are in Latin"),
+    ] {
+        assert!(text.contains(&format!("  line  {line}  {reason}")), "{line} {reason} in {text}");
+    }
+    let json = home.run(&["train", &csv, "--validate-only", "--json"]).json();
+    let findings = json["data_report"]["findings"].as_array().expect("findings");
+    let lines: Vec<_> = findings.iter().filter_map(|finding| finding["line"].as_u64()).collect();
+    assert_eq!(lines, [54, 55, 56, 58, 59, 60], "all but what only training shows");
+}
+
+#[test]
+fn json_has_all_findings_and_text_the_first() {
+    let home = Home::new();
+    let csv = home.file("faults.csv", cards_csv() + &"a,b,c\n".repeat(30));
+    let json = home.run(&["train", &csv, "--json"]).json();
+    assert_eq!(json["data_report"]["findings"].as_array().map(Vec::len), Some(30));
+    let text = home.run(&["train", &csv, "--no-activate"]).done();
+    assert!(text.contains("and 10 more"), "{text}");
+}
+
+/// The cards with labels dealt out in another way than the sentences suggest.
+fn corrupted_csv() -> String {
+    let rows = cards_csv();
+    let mut lines = rows.lines();
+    let mut csv = format!("{}\n", lines.next().expect("a header"));
+    for (row, line) in lines.enumerate() {
+        let (text, _) = line.rsplit_once(',').expect("two columns");
+        let label = ["card", "card", "charge", "card", "charge", "charge", "charge"][row % 7];
+        csv.push_str(&format!("{text},{label}\n"));
+    }
+    csv
+}
+
+#[test]
+fn a_model_that_is_significantly_worse_is_stored_and_does_not_answer() {
+    let home = Home::with_model();
+    let csv = home.file("corrupted.csv", corrupted_csv());
+    let text = home.run(&["train", &csv, "--model", "mine"]).done();
+    assert!(text.starts_with("mine@2 is stored, not active"), "{text}");
+    let why =
+        "\nnot activated: significantly worse than version 1, which goes on answering: right on ";
+    assert!(text.contains(why), "{text}");
+    let json = home.run(&["train", &csv, "--model", "mine", "--force", "--json"]).json();
+    assert_eq!(json["activation"]["decision"], "ACTIVATION_DECISION_FORCED");
+    assert_eq!(json["activation"]["comparison"]["active_version"], 1);
+    assert_eq!(json["activation"]["comparison"]["is_worse"], true);
+    assert_eq!(json["model"]["active"], true);
+    let back = home.file("cards.csv", cards_csv());
+    let text = home.run(&["train", &back, "--model", "mine"]).done();
+    assert!(text.starts_with("mine@4 is active"), "{text}");
+    assert!(text.contains("\nnot significantly worse than version 3: right on "), "{text}");
+}
+
+#[test]
+fn a_wish_for_accuracy_becomes_the_models_threshold() {
+    let home = Home::new();
+    let csv = home.file("corrupted.csv", faulty_csv());
+    let json = home.run(&["train", &csv, "--target-accuracy", "1", "--json"]).json();
+    let threshold = &json["threshold"];
+    assert_eq!(threshold["accuracy"], 1.0, "{json}");
+    assert!(threshold["coverage"].as_f64().is_some_and(|coverage| coverage < 1.0), "{json}");
+    assert_eq!(threshold["min_probability"], json["model"]["min_probability"]);
+    let text = home.run(&["train", &csv, "--target-accuracy", "0.5"]).done();
+    let line = "\nabstains below probability 0.0000: answers 100.0 % of the sentences, 96.4 % of these right\n";
+    assert!(text.contains(line), "{text}");
+    let both = ["train", &csv, "--target-accuracy", "0.9", "--min-probability", "0.5"];
+    assert_eq!(home.run(&both).exit_code, Some(2));
 }

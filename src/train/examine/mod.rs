@@ -1,0 +1,37 @@
+//! A second look at the examples that are used: what a person should see, though nothing is left out
+//! for it.
+//!
+//! - `near_duplicates`, `scripts`: from the texts alone ([`examine`]).
+//! - `suspects`: labels that the judgement out of fold disputes.
+
+mod near_duplicates;
+mod scripts;
+mod suspects;
+
+pub(super) use suspects::suspects;
+
+use super::examples::{DataReport, Dataset, Finding, FindingCode};
+use super::{Observer, TrainError};
+
+/// Returns the report of a dataset with what a look at its texts adds: near duplicates, and rows in
+/// another script than the others.
+///
+/// # Errors
+///
+/// [`TrainError::Cancelled`].
+pub fn examine(dataset: &Dataset, observer: &dyn Observer) -> Result<DataReport, TrainError> {
+    let mut report = dataset.report.clone();
+    add(&mut report, FindingCode::OtherScript, scripts::find(dataset));
+    let near = near_duplicates::find(dataset, observer)?;
+    add(&mut report, FindingCode::NearDuplicate, near);
+    Ok(report)
+}
+
+/// Adds findings of one code, each as line and message, by line.
+pub(super) fn add(report: &mut DataReport, code: FindingCode, mut found: Vec<(u64, String)>) {
+    found.sort_by_key(|(line, _)| *line);
+    for (line, message) in found {
+        report.note(line, code, || message);
+    }
+    report.findings.sort_by_key(|Finding { line, code, .. }| (*line, *code));
+}
