@@ -22,8 +22,8 @@ struct Item {
 }
 
 impl Ngrams {
-    /// Replaces what was collected before by the n-grams of `analysis`.
-    pub fn collect(&mut self, analysis: &Analysis) {
+    /// Replaces what was collected before by the n-grams of `analysis`, at least those of `views`.
+    pub fn collect(&mut self, analysis: &Analysis, views: &[View]) {
         self.items.clear();
         self.seen.clear();
         for (at, token) in (0u32..).zip(analysis.tokens()) {
@@ -34,6 +34,10 @@ impl Ngrams {
             self.items.push(Item { hash: token.hash, repeats: first.is_some() });
         }
         collect(View::Word1, &self.items, &mut self.seen, &mut self.words);
+        if !views.contains(&View::Shape) {
+            self.shapes.iter_mut().for_each(Vec::clear);
+            return;
+        }
         let tokens = self.items.len();
         for shape in &analysis.shapes {
             let token = self.items.get(shape.first as usize);
@@ -166,7 +170,7 @@ mod tests {
             let (mut analysis, mut ngrams) = (Analysis::default(), Ngrams::default());
             for sentence in sentences {
                 analysis.analyse(&sentence);
-                ngrams.collect(&analysis);
+                ngrams.collect(&analysis, &View::ALL);
                 for view in [View::Word1, View::Word2, View::Word3, View::Shape] {
                     let mut wanted = Vec::new();
                     let mut known = BTreeSet::new();
@@ -180,7 +184,7 @@ mod tests {
     #[test]
     fn a_blank_sentence_has_the_pair_of_its_ends() {
         let mut ngrams = Ngrams::default();
-        ngrams.collect(&Analysis::default());
+        ngrams.collect(&Analysis::default(), &View::ALL);
         assert_eq!(ngrams.of(View::Word1).concat(), [0u64; 0]);
         assert_eq!(ngrams.of(View::Word2).concat().len(), 1);
         assert_eq!(ngrams.of(View::Word3).concat(), [0u64; 0]);

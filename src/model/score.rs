@@ -53,13 +53,14 @@ impl Scorer {
     /// Leaves the label scores of the analysed sentence in `self.scores`, and the positions of its
     /// unknown tokens in `self.unknown`.
     fn score(&mut self, table: &Table) {
-        self.ngrams.collect(&self.analysis);
+        self.ngrams.collect(&self.analysis, &table.views);
         self.scores.clone_from(&table.offsets);
         for view in View::ALL {
             self.sum.reset(table.n_labels());
+            // Without features of the view too, tokens are known or not.
             if view == View::Character {
                 self.sum_tokens(table);
-            } else {
+            } else if table.views.contains(&view) {
                 self.sum_ngrams(table, view);
             }
             let scale = scale(table, self.sum.square);
@@ -84,6 +85,9 @@ impl Scorer {
         let tokens = self.analysis.tokens();
         let hashes = tokens.iter().map(|token| token.hash);
         table.tokens.add(hashes, &mut self.sum, |at| self.unknown.push(at));
+        if !table.views.contains(&View::Character) {
+            return;
+        }
         for token in self.unknown.iter().filter_map(|at| tokens.get(*at)) {
             table.sum_character_rows(self.analysis.folded(token), &mut self.sum);
         }

@@ -73,8 +73,8 @@ fn parts_for(sentences: &[String], n_labels: u16, weighting: Weighting, seed: u6
         }
         vocabulary.extend(analysis.tokens().iter().map(|t| analysis.folded(t).to_owned()));
     }
-    hashes.retain(|hash| hash::extend(seed, *hash) % 2 == 0);
-    vocabulary.retain(|token| hash::extend(seed, hash::token(token)) % 2 == 0);
+    hashes.retain(|hash| hash::extend(seed, *hash).is_multiple_of(2));
+    vocabulary.retain(|token| hash::extend(seed, hash::token(token)).is_multiple_of(2));
     let mut state = seed;
     let mut next = || {
         state = hash::extend(state, 1);

@@ -14,6 +14,8 @@ pub(super) struct Table {
     pub(super) offsets: Vec<f64>,
     background: Vec<f64>,
     pub(super) is_normalised: bool,
+    /// The views that have features.
+    pub(super) views: Vec<View>,
     /// The features, by their hashes.
     pub(super) features: Rows,
     /// The summed character features of known tokens, by the tokens' hashes.
@@ -28,6 +30,7 @@ impl Table {
             offsets: parts.offsets.clone(),
             background: parts.background.clone(),
             is_normalised: !parts.squares.is_empty(),
+            views: parts.metadata.settings.views.iter().map(|chosen| chosen.view).collect(),
             features: feature_rows(parts),
             tokens: Rows::new(parts.vocabulary.len(), n_labels),
         };
