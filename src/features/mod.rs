@@ -7,15 +7,18 @@
 //! - `tokens`: runs of word characters, single marks, their shapes.
 //! - [`hash`]: the hash of a token and of a sequence, part of the model file's format.
 //! - `views`: the families of n-grams.
+//! - `ngrams`: those of a sentence, each once in its view.
 //! - `index`: from a hash to a position.
 
 pub mod hash;
 mod index;
+mod ngrams;
 mod normalise;
 mod tokens;
 mod views;
 
 pub use index::HashIndex;
+pub use ngrams::Ngrams;
 pub use tokens::{Analysis, Token};
 #[cfg(test)]
 pub(crate) use views::character_sequence;

@@ -28,7 +28,7 @@ pub(super) fn for_each_char(sentence: &str, mut each: impl FnMut(char, Span)) {
 
 /// Returns whether normalisation can cut before `c`: nothing of it combines with what came before.
 fn starts_piece(c: char) -> bool {
-    if c.is_ascii() {
+    if c < FIRST_COMBINING {
         return true;
     }
     let mut first = None;
@@ -41,9 +41,20 @@ fn starts_piece(c: char) -> bool {
     })
 }
 
+/// No character before this one combines with what came before, nor what it decomposes to does.
+const FIRST_COMBINING: char = '\u{300}';
+
 fn normalise_piece(sentence: &str, start: usize, end: usize, each: &mut impl FnMut(char, Span)) {
     let place = Span { start: offset(start), end: offset(end) };
     let piece = sentence.get(start..end).unwrap_or_default();
+    // Most pieces are one character that is normalised already.
+    let mut chars = piece.chars();
+    if let (Some(c), None) = (chars.next(), chars.next())
+        && is_nfkc_quick(std::iter::once(c)) == IsNormalized::Yes
+    {
+        each(c, place);
+        return;
+    }
     for c in piece.nfkc() {
         each(c, place);
     }

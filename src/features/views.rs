@@ -83,13 +83,18 @@ impl View {
 
     /// The hash an n-gram of this view starts from.
     #[inline]
-    fn seed(self) -> u64 {
+    pub(super) fn seed(self) -> u64 {
         match self {
             // Words of all lengths share a seed: a 2-gram's hash is a step to the 3-gram's.
             Self::Word1 | Self::Word2 | Self::Word3 => 0x5749_e3a1_6b0d_44c7,
             Self::Shape => 0xa3d7_0b54_19c6_e82f,
             Self::Character => 0x1f86_c95d_e270_3ab9,
         }
+    }
+
+    /// The hashes of the marks at the start and at the end of a sentence.
+    pub(super) fn boundaries() -> [u64; 2] {
+        [hash::token(BOUNDARY_START), hash::token(BOUNDARY_END)]
     }
 
     /// Whether a sentence counts how often a feature occurs, and not only whether it does.
@@ -181,7 +186,7 @@ fn ngrams<T>(
     n: usize,
     each: &mut impl FnMut(u64, Gram),
 ) {
-    let (start, end) = (hash::token(BOUNDARY_START), hash::token(BOUNDARY_END));
+    let [start, end] = View::boundaries();
     let marks = usize::from(n > 1);
     let n_grams = (items.len() + 2 * marks + 1).saturating_sub(n);
     let len = if n == 1 {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::rows::Row;
 use super::score::{best, row_value, scale};
-use super::table::{Row, RowSum, Table};
+use super::table::{RowSum, Table};
 use super::{Contribution, Explanation};
 use crate::features::{Analysis, Gram, Span, View};
 
@@ -69,17 +70,17 @@ impl Pair<'_> {
 
     /// Features that count once, with all their places, and the squared length of the view.
     fn ngrams(&self, analysis: &Analysis, view: View) -> (Vec<Found>, f64) {
-        let mut by_row: BTreeMap<u32, Found> = BTreeMap::new();
+        let mut by_hash: BTreeMap<u64, Found> = BTreeMap::new();
         let mut square = 0.0;
         view.for_each(analysis, |hash, gram| {
-            let Some(row) = self.table.feature(hash) else { return };
-            let found = by_row.entry(row.id).or_insert_with(|| {
+            let Some(row) = self.table.features.get(hash) else { return };
+            let found = by_hash.entry(hash).or_insert_with(|| {
                 square += row.square;
                 Found { log_odds: self.log_odds(&row, view), gram, spans: Vec::new() }
             });
             found.spans.extend(view.span(analysis, gram));
         });
-        (by_row.into_values().collect(), square)
+        (by_hash.into_values().collect(), square)
     }
 
     /// The character features of each token, equal tokens taken together, and their squared length.
@@ -87,7 +88,7 @@ impl Pair<'_> {
         let mut by_token: BTreeMap<u64, Found> = BTreeMap::new();
         let (mut sum, mut square) = (RowSum::default(), 0.0);
         for (token, gram) in analysis.tokens().iter().zip(Gram::tokens()) {
-            let (log_odds, token_square) = if let Some(row) = self.table.token(token.hash) {
+            let (log_odds, token_square) = if let Some(row) = self.table.tokens.get(token.hash) {
                 (self.log_odds(&row, View::Character), row.square)
             } else {
                 sum.reset(self.table.n_labels());

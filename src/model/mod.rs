@@ -21,7 +21,10 @@ mod evaluation;
 mod explain;
 mod metadata;
 mod parts;
+mod rows;
 mod score;
+#[cfg(test)]
+mod score_tests;
 mod table;
 
 pub use classification::{AbstainReason, Classification, Contribution, Explanation, Outcome};

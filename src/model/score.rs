@@ -3,9 +3,10 @@
 //! Word and shape features count once a sentence. The character view is additive over tokens: its
 //! sum is that of its tokens' rows, and its squared length the sum of theirs.
 
-use super::table::{Row, RowSum, Table};
+use super::rows::Row;
+use super::table::{RowSum, Table};
 use super::{AbstainReason, Classification, Model, Outcome, explain};
-use crate::features::{Analysis, View};
+use crate::features::{Analysis, Ngrams, View};
 
 /// How to classify.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -20,7 +21,9 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Scorer {
     analysis: Analysis,
-    seen: RowSet,
+    ngrams: Ngrams,
+    likely: Vec<u64>,
+    unknown: Vec<usize>,
     sum: RowSum,
     scores: Vec<f64>,
 }
@@ -29,8 +32,9 @@ impl Scorer {
     /// Classifies one sentence. Any text gives an answer, an empty one that of the priors.
     pub fn classify(&mut self, model: &Model, sentence: &str, options: &Options) -> Classification {
         self.analysis.analyse(sentence);
-        let (token_count, unknown_token_count) = self.count_tokens(&model.table);
         self.score(&model.table);
+        let token_count = number(self.analysis.tokens().len());
+        let unknown_token_count = number(self.unknown.len());
         let explanation =
             options.explain.then(|| explain::explain(&model.table, &self.analysis, &self.scores));
         let probabilities = softmax(&self.scores);
@@ -46,24 +50,17 @@ impl Scorer {
         Classification { outcome, probabilities, token_count, unknown_token_count, explanation }
     }
 
-    /// Returns the number of tokens, and of those that training did not see.
-    fn count_tokens(&self, table: &Table) -> (u32, u32) {
-        let mut counts = (0, 0);
-        for token in self.analysis.tokens() {
-            counts.0 += 1;
-            counts.1 += u32::from(table.token(token.hash).is_none());
-        }
-        counts
-    }
-
-    /// Leaves the label scores of the analysed sentence in `self.scores`.
+    /// Leaves the label scores of the analysed sentence in `self.scores`, and the positions of its
+    /// unknown tokens in `self.unknown`.
     fn score(&mut self, table: &Table) {
+        self.ngrams.collect(&self.analysis, &table.views);
         self.scores.clone_from(&table.offsets);
         for view in View::ALL {
             self.sum.reset(table.n_labels());
+            // Without features of the view too, tokens are known or not.
             if view == View::Character {
                 self.sum_tokens(table);
-            } else {
+            } else if table.views.contains(&view) {
                 self.sum_ngrams(table, view);
             }
             let scale = scale(table, self.sum.square);
@@ -77,25 +74,29 @@ impl Scorer {
     }
 
     fn sum_ngrams(&mut self, table: &Table, view: View) {
-        self.seen.clear();
-        let (seen, sum) = (&mut self.seen, &mut self.sum);
-        view.for_each(&self.analysis, |hash, _| {
-            if let Some(row) = table.feature(hash)
-                && seen.insert(row.id)
-            {
-                sum.add(&row, 1.0);
-            }
-        });
+        for hashes in self.ngrams.of(view) {
+            table.features.prepare(hashes, &mut self.likely);
+            table.features.add(self.likely.iter().copied(), &mut self.sum, |_| ());
+        }
     }
 
     fn sum_tokens(&mut self, table: &Table) {
-        for token in self.analysis.tokens() {
-            match table.token(token.hash) {
-                Some(row) => self.sum.add(&row, 1.0),
-                None => table.sum_character_rows(self.analysis.folded(token), &mut self.sum),
-            }
+        self.unknown.clear();
+        let tokens = self.analysis.tokens();
+        let hashes = tokens.iter().map(|token| token.hash);
+        table.tokens.add(hashes, &mut self.sum, |at| self.unknown.push(at));
+        if !table.views.contains(&View::Character) {
+            return;
+        }
+        for token in self.unknown.iter().filter_map(|at| tokens.get(*at)) {
+            table.sum_character_rows(self.analysis.folded(token), &mut self.sum);
         }
     }
+}
+
+/// Returns a number of tokens, of which a sentence of 4 GiB has too many to tell.
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// Returns what a view's sums are multiplied by, from its squared length.
@@ -123,65 +124,6 @@ fn softmax(scores: &[f64]) -> Vec<f64> {
         *value /= total;
     }
     values
-}
-
-/// A set of row numbers that is emptied in constant time.
-#[derive(Debug, Default)]
-struct RowSet {
-    /// Generation and row; a slot of an older generation is free.
-    slots: Vec<(u32, u32)>,
-    generation: u32,
-    len: usize,
-}
-
-impl RowSet {
-    fn clear(&mut self) {
-        self.len = 0;
-        self.generation = self.generation.wrapping_add(1);
-        if self.generation == 0 {
-            self.slots.fill((0, 0));
-            self.generation = 1;
-        }
-    }
-
-    /// Adds a row. Returns whether it was new.
-    #[inline]
-    fn insert(&mut self, row: u32) -> bool {
-        if self.len * 2 >= self.slots.len() {
-            self.grow();
-        }
-        let is_new = self.place(row);
-        self.len += usize::from(is_new);
-        is_new
-    }
-
-    #[inline]
-    fn place(&mut self, row: u32) -> bool {
-        let mask = self.slots.len().wrapping_sub(1);
-        // Rows stand in the order of their hashes: neighbours are unrelated, low bits are random.
-        let mut at = row as usize & mask;
-        while let Some(slot) = self.slots.get_mut(at) {
-            if slot.0 != self.generation {
-                *slot = (self.generation, row);
-                return true;
-            }
-            if slot.1 == row {
-                return false;
-            }
-            at = (at + 1) & mask;
-        }
-        false
-    }
-
-    fn grow(&mut self) {
-        let bigger = (self.slots.len() * 2).max(256);
-        let old = std::mem::replace(&mut self.slots, vec![(0, 0); bigger]);
-        for (generation, row) in old {
-            if generation == self.generation {
-                self.place(row);
-            }
-        }
-    }
 }
 
 /// Used by explanations too: what one row adds to `label` before scaling.

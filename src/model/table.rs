@@ -1,34 +1,12 @@
 //! The table that scoring looks features up in: built once from [`Parts`], then only read.
 //!
-//! Two open-addressing indexes lead from a hash to a row: one for all features, one for the tokens of
-//! the vocabulary, whose character features are summed up in advance. A row has a mass, a square
-//! and entries, as [`Parts`] describes them.
+//! Two sets of rows: one for all features, one for the tokens of the vocabulary, whose character
+//! features are summed up in advance. A row has a mass, a square and entries, as [`Parts`] describes
+//! them.
 
 use super::Parts;
-use crate::features::{self, HashIndex, View};
-
-/// One looked-up feature, or the character features of one token.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Row<'a> {
-    /// Position of the row, the same for the same feature.
-    pub(super) id: u32,
-    /// How much of the view's background it brings.
-    pub(super) mass: f64,
-    /// What it adds to the squared length.
-    pub(super) square: f64,
-    /// Labels for which it differs from the background, ascending.
-    pub(super) labels: &'a [u16],
-    /// By how much, one for each of `labels`.
-    pub(super) values: &'a [f32],
-}
-
-impl Row<'_> {
-    /// What the row adds to one label beyond the background.
-    pub(super) fn entry(&self, label: usize) -> f64 {
-        let at = self.labels.iter().position(|l| usize::from(*l) == label);
-        at.and_then(|at| self.values.get(at)).map_or(0.0, |v| f64::from(*v))
-    }
-}
+use super::rows::{NewRow, Row, Rows};
+use crate::features::{self, View};
 
 /// Everything scoring needs of a model.
 #[derive(Debug)]
@@ -36,42 +14,36 @@ pub(super) struct Table {
     pub(super) offsets: Vec<f64>,
     background: Vec<f64>,
     pub(super) is_normalised: bool,
-    features: HashIndex,
-    feature_rows: Rows,
-    tokens: HashIndex,
-    token_rows: Rows,
+    /// The views that have features.
+    pub(super) views: Vec<View>,
+    /// The features, by their hashes.
+    pub(super) features: Rows,
+    /// The summed character features of known tokens, by the tokens' hashes.
+    pub(super) tokens: Rows,
 }
 
 impl Table {
     /// Builds the table. The parts must have passed [`Parts::check`].
     pub(super) fn new(parts: &Parts) -> Self {
-        let feature_rows = Rows {
-            masses: parts.masses.clone(),
-            squares: parts.squares.clone(),
-            starts: parts.entry_starts.clone(),
-            labels: parts.entry_labels.clone(),
-            values: parts.entry_values.clone(),
-        };
-        let features = HashIndex::new(&parts.hashes);
-        let token_hashes: Vec<_> =
-            parts.vocabulary.iter().map(|t| features::hash::token(t)).collect();
+        let n_labels = parts.offsets.len();
         let mut table = Self {
             offsets: parts.offsets.clone(),
             background: parts.background.clone(),
             is_normalised: !parts.squares.is_empty(),
-            features,
-            feature_rows,
-            tokens: HashIndex::new(&token_hashes),
-            token_rows: Rows::default(),
+            views: parts.metadata.settings.views.iter().map(|chosen| chosen.view).collect(),
+            features: feature_rows(parts),
+            tokens: Rows::new(parts.vocabulary.len(), n_labels),
         };
-        let mut sum = RowSum::new(table.n_labels());
-        let mut token_rows = Rows { starts: vec![0], ..Rows::default() };
+        let mut sum = RowSum::new(n_labels);
+        let (mut labels, mut values) = (Vec::new(), Vec::new());
         for token in &parts.vocabulary {
             sum.clear();
             table.sum_character_rows(token, &mut sum);
-            token_rows.push(&sum);
+            sum.write_entries(&mut labels, &mut values);
+            let (mass, square) = (single(sum.mass), single(sum.square));
+            let hash = features::hash::token(token);
+            table.tokens.insert(&NewRow { hash, mass, square, labels: &labels, values: &values });
         }
-        table.token_rows = token_rows;
         table
     }
 
@@ -86,18 +58,6 @@ impl Table {
         self.background.get(view.index() * n..(view.index() + 1) * n).unwrap_or_default()
     }
 
-    /// Looks a feature up by its hash.
-    #[inline]
-    pub(super) fn feature(&self, hash: u64) -> Option<Row<'_>> {
-        self.features.get(hash).and_then(|id| self.feature_rows.get(id))
-    }
-
-    /// Looks the summed character features of a known token up by the token's hash.
-    #[inline]
-    pub(super) fn token(&self, hash: u64) -> Option<Row<'_>> {
-        self.tokens.get(hash).and_then(|id| self.token_rows.get(id))
-    }
-
     /// Adds the character features of a token to `sum`, each as often as it occurs in the token.
     pub(super) fn sum_character_rows(&self, folded: &str, sum: &mut RowSum) {
         let mut grams = std::mem::take(&mut sum.grams);
@@ -105,13 +65,38 @@ impl Table {
         features::for_each_character_ngram(folded, |hash| grams.push(hash));
         grams.sort_unstable();
         for run in grams.chunk_by(|a, b| a == b) {
-            let row = run.first().and_then(|hash| self.feature(*hash));
+            let row = run.first().and_then(|hash| self.features.get(*hash));
             if let Some(row) = row {
                 sum.add(&row, count(run.len()));
             }
         }
         sum.grams = grams;
     }
+}
+
+fn feature_rows(parts: &Parts) -> Rows {
+    let mut rows = Rows::new(parts.hashes.len(), parts.offsets.len());
+    let bounds = parts.entry_starts.windows(2);
+    for (at, ((hash, mass), bounds)) in
+        parts.hashes.iter().zip(&parts.masses).zip(bounds).enumerate()
+    {
+        let &[start, end] = bounds else { continue };
+        let entries = start as usize..end as usize;
+        rows.insert(&NewRow {
+            hash: *hash,
+            mass: *mass,
+            square: parts.squares.get(at).copied().unwrap_or_default(),
+            labels: parts.entry_labels.get(entries.clone()).unwrap_or_default(),
+            values: parts.entry_values.get(entries).unwrap_or_default(),
+        });
+    }
+    rows
+}
+
+/// Returns a sum in the precision of the file.
+#[allow(clippy::cast_possible_truncation, reason = "sums are kept in the precision of the file")]
+fn single(sum: f64) -> f32 {
+    sum as f32
 }
 
 /// Returns a number of things as a factor; exact below 2^53.
@@ -155,52 +140,18 @@ impl RowSum {
     pub(super) fn add(&mut self, row: &Row<'_>, times: f64) {
         self.mass += times * row.mass;
         self.square += times * times * row.square;
-        for (label, value) in row.labels.iter().zip(row.values) {
-            if let Some(sum) = self.values.get_mut(usize::from(*label)) {
-                *sum += times * f64::from(*value);
-            }
-        }
-    }
-}
-
-/// Rows of masses, squares and sparse entries.
-#[derive(Debug, Default)]
-struct Rows {
-    masses: Vec<f32>,
-    /// Empty where lengths are 1.
-    squares: Vec<f32>,
-    starts: Vec<u32>,
-    labels: Vec<u16>,
-    values: Vec<f32>,
-}
-
-impl Rows {
-    #[inline]
-    fn get(&self, id: u32) -> Option<Row<'_>> {
-        let at = id as usize;
-        let (start, end) = (*self.starts.get(at)? as usize, *self.starts.get(at + 1)? as usize);
-        Some(Row {
-            id,
-            mass: f64::from(*self.masses.get(at)?),
-            square: self.squares.get(at).copied().map_or(0.0, f64::from),
-            labels: self.labels.get(start..end)?,
-            values: self.values.get(start..end)?,
-        })
+        row.add_to(&mut self.values, times);
     }
 
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "sums are kept in the precision of the file"
-    )]
-    fn push(&mut self, sum: &RowSum) {
-        self.masses.push(sum.mass as f32);
-        self.squares.push(sum.square as f32);
-        for (label, value) in (0u16..).zip(&sum.values) {
+    /// Writes the labels with a value that is not 0, and these values.
+    fn write_entries(&self, labels: &mut Vec<u16>, values: &mut Vec<f32>) {
+        labels.clear();
+        values.clear();
+        for (label, value) in (0u16..).zip(&self.values) {
             if *value != 0.0 {
-                self.labels.push(label);
-                self.values.push(*value as f32);
+                labels.push(label);
+                values.push(single(*value));
             }
         }
-        self.starts.push(u32::try_from(self.labels.len()).unwrap_or(u32::MAX));
     }
 }

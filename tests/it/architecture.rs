@@ -1,5 +1,7 @@
 //! The map of `src/lib.rs`, kept true: who may use whom, and which crates stay where.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, over files that are there")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
