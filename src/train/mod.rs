@@ -10,8 +10,10 @@
 //! - `pool`: the weights of the views, which are also the calibration.
 //! - `estimate`, `assemble`: the published tables, through linfa-bayes, and the model they make.
 //! - `evaluate`: how good the model is.
+//! - `bootstrap`: how far these figures could be off by chance.
 
 mod assemble;
+mod bootstrap;
 mod calibrate;
 mod counts;
 mod estimate;
@@ -34,9 +36,10 @@ use rayon::prelude::*;
 use crate::features::View;
 use crate::model::{Evaluation, MAX_LABELS, Method, Model, Options, Parts, Scorer, Weighting};
 use assemble::Assembly;
+pub use bootstrap::{Counts, Interval, Intervals};
 use calibrate::Outcome;
 use counts::Matrix;
-use evaluate::Judged;
+pub use evaluate::Judged;
 use examples::Dataset;
 use select::Problem;
 use weigh::Pattern;
@@ -147,6 +150,15 @@ pub enum TrainError {
     Unusable(String),
 }
 
+/// What a training gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// The model.
+    pub parts: Parts,
+    /// Every example in the order of the dataset, judged by tables and weights that did not see it.
+    pub judged: Vec<Judged>,
+}
+
 /// Trains a model on all examples of a dataset.
 ///
 /// The same examples and settings give the same parts on any number of threads. Runs on the current
@@ -160,6 +172,19 @@ pub fn train(
     settings: &Settings,
     observer: &dyn Observer,
 ) -> Result<Parts, TrainError> {
+    train_and_judge(dataset, settings, observer).map(|trained| trained.parts)
+}
+
+/// As [`train`], with the judgement of every example.
+///
+/// # Errors
+///
+/// As [`train`].
+pub fn train_and_judge(
+    dataset: &Dataset,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<Trained, TrainError> {
     settings.check()?;
     let label_counts = check_labels(dataset)?;
     observer.progress(Stage::Counting, 0.0);
@@ -194,7 +219,7 @@ pub fn train(
     let outcome = Outcome::better(pooled, refined);
     let evaluation =
         evaluate::summarise(&dataset.labels, &outcome.judged, Method::OutOfFold, &dataset.digest);
-    assemble::parts(&Assembly {
+    let parts = assemble::parts(&Assembly {
         dataset,
         settings,
         problem: &problem,
@@ -202,7 +227,8 @@ pub fn train(
         outcome: &outcome,
         label_counts,
         evaluation,
-    })
+    })?;
+    Ok(Trained { parts, judged: outcome.judged })
 }
 
 /// Judges a model on a dataset. Examples whose label the model does not know count as wrong.
@@ -215,6 +241,19 @@ pub fn evaluate(
     dataset: &Dataset,
     observer: &dyn Observer,
 ) -> Result<Evaluation, TrainError> {
+    Ok(sum_up(model, dataset, &judge(model, dataset, observer)?))
+}
+
+/// Judges every example of a dataset, in its order.
+///
+/// # Errors
+///
+/// [`TrainError::Cancelled`].
+pub fn judge(
+    model: &Model,
+    dataset: &Dataset,
+    observer: &dyn Observer,
+) -> Result<Vec<Judged>, TrainError> {
     let known: Vec<Option<usize>> =
         dataset.labels.iter().map(|label| model.labels().binary_search(label).ok()).collect();
     let judged: Vec<Judged> = dataset
@@ -234,7 +273,13 @@ pub fn evaluate(
     if judged.len() < dataset.examples.len() {
         return Err(TrainError::Cancelled);
     }
-    Ok(evaluate::summarise(model.labels(), &judged, Method::GivenExamples, &dataset.digest))
+    Ok(judged)
+}
+
+/// Sums up what [`judge`] found.
+#[must_use]
+pub fn sum_up(model: &Model, dataset: &Dataset, judged: &[Judged]) -> Evaluation {
+    evaluate::summarise(model.labels(), judged, Method::GivenExamples, &dataset.digest)
 }
 
 impl Settings {
