@@ -45,7 +45,7 @@ fn the_page_of_a_training_has_its_figures_and_charts() {
     let chips: Vec<&str> = page.split("class=\"chip\"").skip(1).collect();
     for word in ["charged", "arrive"] {
         let is_shown = |chip: &&str| chip.split('<').next().is_some_and(|c| c.contains(word));
-        assert!(chips.iter().any(|chip| is_shown(&chip)), "{word}");
+        assert!(chips.iter().any(is_shown), "{word}");
     }
 }
 
