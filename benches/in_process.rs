@@ -62,7 +62,7 @@ fn model(data: &Dataset, views: &[View]) -> Result<Model> {
         folds: 2,
         ..Settings::default()
     };
-    Ok(Model::try_new(&train(data, &settings, &Unobserved)?)?)
+    Ok(Model::try_new(&train(data, &settings, &Unobserved)?.parts)?)
 }
 
 /// Sentences a second over whole passes.

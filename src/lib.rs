@@ -12,6 +12,7 @@
 //! - [`features`]: a sentence becomes hashed n-grams. Pure; the same code for training and serving.
 //! - [`model`]: the immutable classifier: labels, tables, scores, reasons.
 //! - [`train`]: labelled examples become a model and an honest evaluation.
+//! - [`report`]: a training or an evaluation as a page for people.
 //! - [`store`]: models as files, versions in a folder, nothing ever half-written.
 //! - [`builtin`]: the model the program carries.
 //! - [`config`]: what the server may be told, checked.
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod features;
 pub mod model;
+pub mod report;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -1,8 +1,8 @@
 //! What several subcommands are told alike: where models are, which one is meant, which file to read.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::{fmt, fs, io};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -201,6 +201,46 @@ impl CsvArgs {
     /// The delimiter as a server wants it; empty: found from the header row.
     pub(super) fn delimiter_text(&self) -> String {
         self.delimiter.map(|delimiter| char::from(delimiter.byte).to_string()).unwrap_or_default()
+    }
+}
+
+/// Where to write a page for people.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ReportArgs {
+    /// Write a page with all figures, charts and disputed rows: one HTML file that needs nothing
+    /// else. It shows sentences of the CSV
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+}
+
+impl ReportArgs {
+    /// Whether a page is wanted.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.report.is_some()
+    }
+
+    /// Refuses what could not be done in the end, before work that may take long.
+    pub(super) fn check(&self, place: &Place) -> Result<(), CliError> {
+        let Some(path) = &self.report else { return Ok(()) };
+        if matches!(place, Place::Server(_)) {
+            return Err(CliError::ReportOfServer);
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let refuse =
+            |kind: io::ErrorKind| Err(CliError::Report { path: path.clone(), source: kind.into() });
+        if path.is_dir() {
+            refuse(io::ErrorKind::IsADirectory)
+        } else if folder.is_some_and(|folder| !folder.is_dir()) {
+            refuse(io::ErrorKind::NotFound)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes the page, if there is one.
+    pub(super) fn write(&self, page: Option<&str>) -> Result<(), CliError> {
+        let (Some(path), Some(page)) = (&self.report, page) else { return Ok(()) };
+        fs::write(path, page).map_err(|source| CliError::Report { path: path.clone(), source })
     }
 }
 

@@ -13,6 +13,7 @@ use super::args::ServerUrl;
 use super::output::text::visible;
 use crate::builtin::BuiltInError;
 use crate::model::PartsError;
+use crate::report::ReportError;
 use crate::server::codes::reason_of_code;
 use crate::server::error::CallError;
 use crate::store::{NameError, StoreError};
@@ -40,6 +41,20 @@ pub(super) enum CliError {
     /// The result cannot be written.
     #[error("cannot write the result")]
     Write(#[source] io::Error),
+    /// The page cannot be written.
+    #[error("cannot write {path}")]
+    Report {
+        /// Where to.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A server does not make pages.
+    #[error("--report works on a folder of models, not on a server")]
+    ReportOfServer,
+    /// The page cannot be made; a defect of this program.
+    #[error(transparent)]
+    Page(#[from] ReportError),
     /// A CSV is unusable as a whole.
     #[error("{name}")]
     Csv {
@@ -152,6 +167,9 @@ impl CliError {
             Self::Log(_) => "; --log-level takes error, warn, info, debug or trace",
             Self::Read { .. }
             | Self::Write(_)
+            | Self::Report { .. }
+            | Self::ReportOfServer
+            | Self::Page(_)
             | Self::Train { .. }
             | Self::NoExamples { .. }
             | Self::Parts(_)
@@ -175,7 +193,10 @@ impl CliError {
             return ExitCode::SUCCESS;
         }
         complain(&format!("{}{}", chain(self), self.hint()));
-        if matches!(self, Self::Refused(_) | Self::Config { .. } | Self::Log(_)) {
+        if matches!(
+            self,
+            Self::Refused(_) | Self::Config { .. } | Self::Log(_) | Self::ReportOfServer
+        ) {
             return ExitCode::from(WRONG_USE);
         }
         ExitCode::FAILURE

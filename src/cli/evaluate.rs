@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::args::{CsvArgs, ModelRef, Place};
+use super::args::{CsvArgs, ModelRef, Place, ReportArgs};
 use super::client::Client;
 use super::error::CliError;
-use super::folder::Folder;
+use super::folder::{Done, Folder, Work};
 use super::input::Input;
 use super::output::evaluation::Mistakes;
 use super::output::{Format, Json, Output, OutputArgs, data_report, evaluation, text};
@@ -20,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   dictum evaluate test.csv --model mine
   dictum evaluate test.csv --model mine@3
+  dictum evaluate test.csv --model mine --report mine.html
   dictum evaluate test.csv --json
 
 The figures mean something only for sentences that the model was not trained on. Sentences under a
@@ -42,6 +43,8 @@ pub(super) struct EvaluateArgs {
     #[arg(long, value_name = "N", env = "DICTUM_THREADS", hide_env_values = true)]
     threads: Option<NonZeroUsize>,
     #[command(flatten)]
+    report: ReportArgs,
+    #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
     place: Place,
@@ -50,6 +53,7 @@ pub(super) struct EvaluateArgs {
 /// Runs the subcommand.
 pub(super) fn run(args: EvaluateArgs) -> Result<ExitCode, CliError> {
     let mut output = Output::new(args.output);
+    args.report.check(&args.place)?;
     let input = Input::open(&args.csv)?;
     let (name, version) = ModelRef::in_proto(args.model.as_ref());
     let spec = EvaluationSpec {
@@ -59,18 +63,21 @@ pub(super) fn run(args: EvaluateArgs) -> Result<ExitCode, CliError> {
         label_column: args.columns.label_column.clone(),
         delimiter: args.columns.delimiter_text(),
     };
-    let (response, mistakes) = {
+    let Done { response, mistakes, report } = {
         let progress = Progress::new(input.n_bytes);
         match args.place {
             Place::Folder(models) => {
-                Folder::open(models)?.evaluate(spec, input, args.threads, &progress)?
+                let wants_report = args.report.is_wanted();
+                let work = Work { threads: args.threads, progress: &progress, wants_report };
+                Folder::open(models)?.evaluate(spec, input, work)?
             }
             Place::Server(server) => {
                 progress.say("judging");
-                (Client::connect(&server)?.evaluate(spec, input)?, Mistakes::new())
+                Done::by_server(Client::connect(&server)?.evaluate(spec, input)?)
             }
         }
     };
+    args.report.write(report.as_deref())?;
     if output.format() == Format::Json {
         output.json(&Json(&response))?;
     } else {

@@ -59,6 +59,11 @@ impl Progress {
         self.bar.set_message(doing);
     }
 
+    /// What hears of the trainings for a learning curve.
+    pub(super) fn of_curve(&self) -> impl Observer {
+        Curve(self)
+    }
+
     fn show(&self, doing: String, fraction: f64) {
         self.bar.set_message(doing);
         self.bar.set_position(steps(fraction));
@@ -72,6 +77,19 @@ impl Observer for Progress {
 
     fn is_cancelled(&self) -> bool {
         false
+    }
+}
+
+/// Shows several trainings as one piece of work.
+struct Curve<'a>(&'a Progress);
+
+impl Observer for Curve<'_> {
+    fn progress(&self, _stage: Stage, fraction: f64) {
+        self.0.show("learning curve".to_owned(), fraction);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
     }
 }
 

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::args::{CsvArgs, Place, share};
+use super::args::{CsvArgs, Place, ReportArgs, share};
 use super::client::Client;
 use super::error::CliError;
-use super::folder::Folder;
+use super::folder::{Done, Folder, Work};
 use super::input::Input;
 use super::output::evaluation::Mistakes;
 use super::output::{Format, Json, Output, OutputArgs, data_report, evaluation, model, text};
@@ -22,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   dictum train mine.csv
   dictum train mine.csv --model mine --text-column sentence --label-column category
+  dictum train mine.csv --report mine.html
   dictum train mine.csv --validate-only
   dictum train mine.csv --model mine --target-accuracy 0.95
   dictum train mine.csv --model mine --server http://127.0.0.1:50051
@@ -61,7 +62,7 @@ pub(super) struct TrainArgs {
     #[arg(long, conflicts_with_all = ["no_activate", "validate_only"])]
     force: bool,
     /// Only check the data
-    #[arg(long)]
+    #[arg(long, conflicts_with = "report")]
     validate_only: bool,
     /// Let the model give no label when the best one is less probable than this, from 0 to 1
     /// [default: 0]
@@ -73,6 +74,8 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "SHARE", value_parser = target, conflicts_with = "min_probability")]
     #[arg(env = "DICTUM_TARGET_ACCURACY", hide_env_values = true)]
     target_accuracy: Option<f64>,
+    #[command(flatten)]
+    report: ReportArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -135,21 +138,31 @@ enum ViewArg {
 /// Runs the subcommand.
 pub(super) fn run(args: TrainArgs) -> Result<ExitCode, CliError> {
     let mut output = Output::new(args.output);
+    args.report.check(&args.place)?;
     let input = Input::open(&args.csv)?;
     let (spec, threads) = (spec(&args, output.format()), args.estimator.threads);
-    let response = {
+    let Done { response, mistakes, report } = {
         let progress = Progress::new(input.n_bytes);
         match args.place {
-            Place::Folder(models) => Folder::open(models)?.train(spec, input, threads, &progress),
-            Place::Server(server) => Client::connect(&server)?.train(spec, input, &progress),
+            Place::Folder(models) => {
+                let wants_report = args.report.is_wanted();
+                let work = Work { threads, progress: &progress, wants_report };
+                Folder::open(models)?.train(spec, input, work)?
+            }
+            Place::Server(server) => {
+                Done::by_server(Client::connect(&server)?.train(spec, input, &progress)?)
+            }
         }
-    }?;
+    };
+    let written = args.report.write(report.as_deref());
     if output.format() == Format::Json {
         output.json(&Json(&response))?;
     } else {
-        output.text(&render(&response, output.format()))?;
+        output.text(&render(&response, &mistakes, output.format()))?;
     }
     output.flush()?;
+    // The model is there, and has been told of, even where the page is not.
+    written?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -196,7 +209,7 @@ impl ViewArg {
 }
 
 /// What a person wants to know: is there a model, what about the data, how good is it, what now.
-fn render(response: &TrainModelResponse, format: Format) -> String {
+fn render(response: &TrainModelResponse, mistakes: &Mistakes, format: Format) -> String {
     let report = response.data_report.clone().unwrap_or_default();
     let trained = match &response.update {
         Some(Update::Model(model)) => Some(model),
@@ -214,7 +227,7 @@ fn render(response: &TrainModelResponse, format: Format) -> String {
     text.push_str(&data_report::render(&report, format));
     if let Some(evaluation) = trained.and_then(|model| model.evaluation.as_ref()) {
         text.push('\n');
-        text.push_str(&evaluation::render(evaluation, &Mistakes::new(), format));
+        text.push_str(&evaluation::render(evaluation, mistakes, format));
     }
     if let (Some(model), Format::Terminal) = (trained, format) {
         text.push_str(&model::hint(model));

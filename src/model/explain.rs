@@ -22,8 +22,13 @@ pub(super) fn explain(table: &Table, analysis: &Analysis, scores: &[f64]) -> Exp
     let pair = Pair { table, label, against };
     let offset = |label: usize| table.offsets.get(label).copied().unwrap_or_default();
 
-    let mut contributions: Vec<_> =
-        View::ALL.into_iter().flat_map(|view| pair.contributions(analysis, view)).collect();
+    // Words and shapes often read the same: to people they are one reason.
+    let mut merged: BTreeMap<(String, Vec<Span>), f64> = BTreeMap::new();
+    for found in View::ALL.into_iter().flat_map(|view| pair.contributions(analysis, view)) {
+        *merged.entry((found.feature, found.spans)).or_default() += found.log_odds;
+    }
+    let contribution = |((feature, spans), log_odds)| Contribution { feature, log_odds, spans };
+    let mut contributions: Vec<_> = merged.into_iter().map(contribution).collect();
     contributions.sort_by(|a, b| {
         let by_size = b.log_odds.abs().total_cmp(&a.log_odds.abs());
         by_size.then_with(|| a.feature.cmp(&b.feature))

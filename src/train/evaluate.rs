@@ -13,15 +13,15 @@ const THRESHOLDS: [f64; 21] = [
 
 /// One judged example.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Judged {
+pub struct Judged {
     /// The right label; `None` for one the model does not know.
-    pub(super) right: Option<usize>,
+    pub right: Option<usize>,
     /// The best label.
-    pub(super) given: usize,
+    pub given: usize,
     /// Its probability.
-    pub(super) probability: f64,
+    pub probability: f64,
     /// Negative log probability of the right label, in nats.
-    pub(super) loss: f64,
+    pub loss: f64,
 }
 
 impl Judged {
@@ -41,7 +41,8 @@ impl Judged {
     }
 
     /// Whether the best label is the right one.
-    pub(super) fn is_right(&self) -> bool {
+    #[must_use]
+    pub fn is_right(&self) -> bool {
         self.right == Some(self.given)
     }
 }

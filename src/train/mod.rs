@@ -9,11 +9,13 @@
 //! - `select`: smoothing and weighting by out-of-fold log loss.
 //! - `pool`: the weights of the views, which are also the calibration.
 //! - `estimate`, `assemble`: the published tables, through linfa-bayes, and the model they make.
-//! - `evaluate`: how good the model is; `threshold`: when it had better say nothing.
+//! - `evaluate`: how good the model is; `bootstrap`: how far these figures could be off by chance;
+//!   `threshold`: when it had better say nothing.
 //! - `examine`: a second look at the examples: near duplicates, odd scripts, disputed labels.
 //! - `compare`, `exact_tests`: the new model against the one that answers now.
 
 mod assemble;
+mod bootstrap;
 mod calibrate;
 mod compare;
 mod counts;
@@ -47,9 +49,10 @@ use crate::model::{
     CoveragePoint, Evaluation, MAX_LABELS, Method, Model, Options, Parts, Scorer, Weighting,
 };
 use assemble::Assembly;
+pub use bootstrap::{Counts, Interval, Intervals};
 use calibrate::Outcome;
 use counts::Matrix;
-use evaluate::Judged;
+pub use evaluate::Judged;
 use examples::{DataReport, Dataset, FindingCode};
 use select::Problem;
 use weigh::Pattern;
@@ -181,7 +184,7 @@ pub struct Trained {
     /// The model's threshold, with what it costs and gives out of fold.
     pub threshold: CoveragePoint,
     /// Every example, judged by tables and weights that did not see its fold.
-    judged: Vec<Judged>,
+    pub judged: Vec<Judged>,
 }
 
 /// Trains a model on all examples of a dataset.
@@ -258,12 +261,15 @@ pub fn evaluate(
     dataset: &Dataset,
     observer: &dyn Observer,
 ) -> Result<Evaluation, TrainError> {
-    let judged = judge(model, dataset, observer)?;
-    Ok(evaluate::summarise(model.labels(), &judged, Method::GivenExamples, &dataset.digest))
+    Ok(sum_up(model, dataset, &judge(model, dataset, observer)?))
 }
 
-/// Judges a model on every example of a dataset.
-fn judge(
+/// Judges every example of a dataset, in its order.
+///
+/// # Errors
+///
+/// [`TrainError::Cancelled`].
+pub fn judge(
     model: &Model,
     dataset: &Dataset,
     observer: &dyn Observer,
@@ -288,6 +294,12 @@ fn judge(
         return Err(TrainError::Cancelled);
     }
     Ok(judged)
+}
+
+/// Sums up what [`judge`] found.
+#[must_use]
+pub fn sum_up(model: &Model, dataset: &Dataset, judged: &[Judged]) -> Evaluation {
+    evaluate::summarise(model.labels(), judged, Method::GivenExamples, &dataset.digest)
 }
 
 impl Settings {

@@ -44,7 +44,8 @@ impl RawCall {
         let mut frame = vec![0];
         frame.extend(length.to_be_bytes());
         frame.extend(message);
-        self.request.send_data(frame.into(), is_last).expect("sent");
+        // A server that has refused the call already closes the stream; its status says all.
+        drop(self.request.send_data(frame.into(), is_last));
     }
 
     /// Waits for the beginning of a reply, then calls the call off.

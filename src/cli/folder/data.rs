@@ -1,31 +1,59 @@
 //! A CSV is trained on or judged by here, on threads of our own.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::Folder;
 use crate::cli::error::{CliError, chain};
 use crate::cli::input::Input;
-use crate::cli::output::evaluation::Mistakes;
+use crate::cli::output::evaluation::{Mistake, Mistakes};
 use crate::cli::progress::Progress;
-use crate::model::{Model, Options, Parts, Scorer};
-use crate::proto::{self, EvaluateModelResponse, EvaluationSpec, TrainModelResponse, TrainingSpec};
+use crate::model::{Model, Parts};
+use crate::proto::{EvaluateModelResponse, EvaluationSpec, TrainModelResponse, TrainingSpec};
+use crate::report::{Report, Training, learning, telling};
 use crate::server::activation::{self, Incumbent};
 use crate::server::models::ServedModel;
 use crate::server::response;
 use crate::server::spec::{self, TrainingPlan};
 use crate::store::{ModelName, StoreError};
 use crate::train::examples::{CsvOptions, Dataset, Limits, read_csv};
-use crate::train::{Observer, Stage, check_labels, evaluate, examine, train};
+use crate::train::{
+    Judged, Observer, Stage, TrainError, Trained, check_labels, examine, judge, sum_up, train,
+};
 
-/// Most lines that are named for one confusion.
-const MAX_LINES: usize = 3;
-/// Sentences that one thread classifies in a row.
-const CHUNK: usize = 256;
+/// Most sentences that are shown for one confusion.
+const MAX_SENTENCES: usize = 2;
+
+/// How the work is to be done.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct Work<'a> {
+    /// Threads to use; `None`: one per core.
+    pub(in crate::cli) threads: Option<NonZeroUsize>,
+    /// Hears how far it is.
+    pub(in crate::cli) progress: &'a Progress,
+    /// Whether a page is wanted.
+    pub(in crate::cli) wants_report: bool,
+}
+
+/// What came of the work.
+#[derive(Debug)]
+pub(in crate::cli) struct Done<R> {
+    /// What a server would answer.
+    pub(in crate::cli) response: R,
+    /// Sentences that were given a wrong label.
+    pub(in crate::cli) mistakes: Mistakes,
+    /// The page, where it is wanted and there is something to say.
+    pub(in crate::cli) report: Option<String>,
+}
+
+impl<R> Done<R> {
+    /// What a server answered: it tells no sentences.
+    pub(in crate::cli) fn by_server(response: R) -> Self {
+        Self { response, mistakes: Mistakes::new(), report: None }
+    }
+}
 
 impl Folder {
     /// Trains a model and stores it.
@@ -33,29 +61,47 @@ impl Folder {
         &self,
         spec: TrainingSpec,
         input: Input,
-        threads: Option<NonZeroUsize>,
-        progress: &Progress,
-    ) -> Result<TrainModelResponse, CliError> {
+        work: Work<'_>,
+    ) -> Result<Done<TrainModelResponse>, CliError> {
         let plan = TrainingPlan::try_from(spec)?;
         let name = input.name.clone();
-        let dataset = read(input, &plan.csv, progress)?;
+        let dataset = read(input, &plan.csv, work.progress)?;
         let unusable = |source| CliError::Train { name: name.clone(), source };
         check_labels(&dataset).map_err(unusable)?;
-        let pool = pool(threads)?;
+        let pool = pool(work.threads)?;
         if plan.validate_only {
-            let report = pool.install(|| examine(&dataset, progress)).map_err(unusable)?;
+            let report = pool.install(|| examine(&dataset, work.progress)).map_err(unusable)?;
             let data_report = Some(response::full_data_report(&report, plan.all_findings));
-            return Ok(TrainModelResponse { data_report, ..Default::default() });
+            return Ok(Done::by_server(TrainModelResponse { data_report, ..Default::default() }));
         }
-        let trained = pool.install(|| train(&dataset, &plan.settings, progress));
+        let trained = pool.install(|| train(&dataset, &plan.settings, work.progress));
         let trained = trained.map_err(unusable)?;
         let incumbent = self.incumbent(&plan.name)?;
         let new = (&trained, &dataset);
-        let decided = pool.install(|| activation::decide(plan.wish, &incumbent, new, progress));
+        let decided =
+            pool.install(|| activation::decide(plan.wish, &incumbent, new, work.progress));
         let decided = decided.map_err(unusable)?;
-        progress.progress(Stage::Storing, 1.0);
-        let model = self.publish(&plan, &trained.parts, activation::activates(&decided))?;
-        Ok(response::trained(&plan, &trained, model, decided))
+        work.progress.progress(Stage::Storing, 1.0);
+        let served = self.publish(&plan, &trained.parts, activation::activates(&decided))?;
+        let report = if work.wants_report {
+            let training = pool.install(|| training(&dataset, &plan, &trained, work.progress));
+            let report = Report {
+                title: &title(&served),
+                model: &served.model,
+                dataset: &dataset,
+                data_report: &trained.report,
+                judged: &trained.judged,
+                evaluation: &served.model.metadata().evaluation,
+                training: Some(&training.map_err(unusable)?),
+            };
+            Some(report.page()?)
+        } else {
+            None
+        };
+        let mistakes = mistakes(&served.model, &dataset, &trained.judged);
+        let model = self.describe(&served)?;
+        let response = response::trained(&plan, &trained, model, decided);
+        Ok(Done { response, mistakes, report })
     }
 
     /// What answers now under a name that is trained.
@@ -80,43 +126,69 @@ impl Folder {
         plan: &TrainingPlan,
         parts: &Parts,
         activate: bool,
-    ) -> Result<proto::Model, CliError> {
+    ) -> Result<ServedModel, CliError> {
         // Made before it is stored: what is not a model is never stored.
         let model = Arc::new(Model::try_new(parts)?);
         let version = self.repository.publish(&plan.name, parts)?;
         if activate {
             self.repository.activate(&plan.name, version)?;
         }
-        self.describe(&ServedModel { name: plan.name.to_string(), version, model })
+        Ok(ServedModel { name: plan.name.to_string(), version, model })
     }
 
-    /// Judges a model, and says on which lines it is wrong.
+    /// Judges a model, and says on which sentences it is wrong.
     pub(in crate::cli) fn evaluate(
         &self,
         spec: EvaluationSpec,
         input: Input,
-        threads: Option<NonZeroUsize>,
-        progress: &Progress,
-    ) -> Result<(EvaluateModelResponse, Mistakes), CliError> {
+        work: Work<'_>,
+    ) -> Result<Done<EvaluateModelResponse>, CliError> {
         let (target, csv) = spec::evaluation(spec)?;
         let served = self.resolve(&target)?;
         let name = input.name.clone();
-        let dataset = read(input, &csv, progress)?;
+        let dataset = read(input, &csv, work.progress)?;
         if dataset.examples.is_empty() {
             return Err(CliError::NoExamples { name });
         }
-        progress.say("judging");
-        let (evaluation, mistakes) = pool(threads)?.install(|| {
-            (evaluate(&served.model, &dataset, progress), mistakes(&served.model, &dataset))
-        });
-        let evaluation = evaluation.map_err(|source| CliError::Train { name, source })?;
+        work.progress.say("judging");
+        let pool = pool(work.threads)?;
+        let judged = pool.install(|| judge(&served.model, &dataset, work.progress));
+        let judged = judged.map_err(|source| CliError::Train { name, source })?;
+        let evaluation = sum_up(&served.model, &dataset, &judged);
+        let report = Report {
+            title: &title(&served),
+            model: &served.model,
+            dataset: &dataset,
+            data_report: &dataset.report,
+            judged: &judged,
+            evaluation: &evaluation,
+            training: None,
+        };
         let response = EvaluateModelResponse {
             evaluation: Some(response::evaluation(&evaluation)),
             model_version: Some(response::model_version(&served)),
             data_report: Some(response::data_report(&dataset.report)),
         };
-        Ok((response, mistakes))
+        let report = work.wants_report.then(|| report.page()).transpose()?;
+        Ok(Done { response, mistakes: mistakes(&served.model, &dataset, &judged), report })
     }
+}
+
+fn title(served: &ServedModel) -> String {
+    format!("{}@{}", served.name, served.version)
+}
+
+/// Finds out what only a training can tell.
+fn training(
+    dataset: &Dataset,
+    plan: &TrainingPlan,
+    trained: &Trained,
+    progress: &Progress,
+) -> Result<Training, TrainError> {
+    let whole = &trained.parts.metadata.evaluation;
+    let learning = learning::measure(dataset, &plan.settings, whole, &progress.of_curve())?;
+    progress.say("finding telling n-grams");
+    Ok(Training { learning, telling: telling::find(&trained.parts, dataset) })
 }
 
 fn read(input: Input, options: &CsvOptions, progress: &Progress) -> Result<Dataset, CliError> {
@@ -133,31 +205,19 @@ fn pool(threads: Option<NonZeroUsize>) -> Result<ThreadPool, CliError> {
         .map_err(|e| CliError::Start(e.to_string()))
 }
 
-/// Returns the first lines of each confusion, by right label and given label. A threshold for abstaining
-/// plays no part, as in the evaluation.
-fn mistakes(model: &Model, dataset: &Dataset) -> Mistakes {
-    let chunks: Vec<Vec<Option<usize>>> = dataset
-        .examples
-        .par_chunks(CHUNK)
-        .map(|examples| {
-            let mut scorer = Scorer::default();
-            let mut best = |text: &str| {
-                let answer = scorer.classify(model, text, &Options::default());
-                answer.ranked(1).first().map(|(label, _)| *label)
-            };
-            examples.iter().map(|example| best(&example.text)).collect()
-        })
-        .collect();
-    let mut mistakes: Mistakes = BTreeMap::new();
-    for (example, best) in dataset.examples.iter().zip(chunks.into_iter().flatten()) {
+/// Returns the first sentences of each confusion, by right label and given label. A threshold for
+/// abstaining plays no part, as in the evaluation.
+fn mistakes(model: &Model, dataset: &Dataset, judged: &[Judged]) -> Mistakes {
+    let mut mistakes = Mistakes::new();
+    for (example, judged) in dataset.examples.iter().zip(judged) {
         let right = dataset.labels.get(example.label);
-        let given = best.and_then(|label| model.labels().get(label));
+        let given = model.labels().get(judged.given);
         if let (Some(right), Some(given)) = (right, given)
             && right != given
         {
-            let lines = mistakes.entry((right.clone(), given.clone())).or_default();
-            if lines.len() < MAX_LINES {
-                lines.push(example.line);
+            let found = mistakes.entry((right.clone(), given.clone())).or_default();
+            if found.len() < MAX_SENTENCES {
+                found.push(Mistake { line: example.line, text: example.text.clone() });
             }
         }
     }

@@ -12,6 +12,7 @@ mod versions;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(super) use data::{Done, Work};
 pub(super) use versions::Checked;
 
 use super::args::models_folder;

@@ -3,15 +3,28 @@
 use std::collections::BTreeMap;
 
 use super::table::{Align, Table};
-use super::text::{count, whole};
+use super::text::{count, excerpt, whole};
 use super::{FAINT, Format, HEADING};
 use crate::proto::{ConfusionCell, Evaluation, EvaluationMethod, LabelEvaluation};
+use crate::train::{Counts, Interval};
 
 /// Most confusions that are shown.
 const MAX_CONFUSIONS: usize = 10;
 
-/// Lines of a CSV whose sentences were given a wrong label, by right label and given label.
-pub(in crate::cli) type Mistakes = BTreeMap<(String, String), Vec<u64>>;
+/// Characters of a sentence that are shown.
+const EXCERPT: usize = 72;
+
+/// Sentences of a CSV that were given a wrong label, by right label and given label.
+pub(in crate::cli) type Mistakes = BTreeMap<(String, String), Vec<Mistake>>;
+
+/// A sentence that was given a wrong label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) struct Mistake {
+    /// Its line in the CSV.
+    pub(in crate::cli) line: u64,
+    /// The sentence.
+    pub(in crate::cli) text: String,
+}
 
 /// Returns an evaluation as text. `mistakes` may lack cells.
 pub(in crate::cli) fn render(
@@ -47,20 +60,41 @@ fn labels(labels: &[LabelEvaluation]) -> Table {
 }
 
 fn figures(evaluation: &Evaluation) -> Table {
-    let mut table = Table::plain(&[Align::Left, Align::Right, Align::Left]);
-    for (name, value, meaning) in [
-        ("accuracy", evaluation.accuracy, "share of sentences whose best label is right"),
-        ("macro-F1", evaluation.macro_f1, "mean of the labels' F1"),
-        ("log loss", evaluation.log_loss, "in nats, 0 is perfect"),
+    let mut table = Table::plain(&[Align::Left, Align::Right, Align::Left, Align::Left]);
+    let intervals = counts(evaluation).map(|counts| counts.intervals());
+    for (name, value, interval, meaning) in [
+        (
+            "accuracy",
+            evaluation.accuracy,
+            intervals.map(|i| i.accuracy),
+            "share of sentences whose best label is right",
+        ),
+        ("macro-F1", evaluation.macro_f1, intervals.map(|i| i.macro_f1), "mean of the labels' F1"),
+        ("log loss", evaluation.log_loss, None, "in nats, 0 is perfect"),
         (
             "calibration error",
             evaluation.expected_calibration_error,
+            None,
             "how far probabilities are from how often they are right",
         ),
     ] {
-        table.row([name.to_owned(), figure(value), meaning.to_owned()]);
+        let interval = interval.map_or_else(String::new, range);
+        table.row([name.to_owned(), figure(value), interval, meaning.to_owned()]);
     }
     table
+}
+
+/// What the intervals are drawn from; `None` where the confusions are not known.
+fn counts(evaluation: &Evaluation) -> Option<Counts> {
+    let labels = evaluation.labels.iter().map(|of| (of.label.as_str(), of.precision));
+    let cells = evaluation.confusion.iter();
+    let cells = cells.map(|cell| (cell.label.as_str(), cell.predicted.as_str(), cell.count));
+    let counts = Counts::new(evaluation.example_count, labels, cells);
+    (!evaluation.confusion.is_empty()).then_some(counts)
+}
+
+fn range(interval: Interval) -> String {
+    format!("[{}, {}]", figure(interval.low), figure(interval.high))
 }
 
 fn method(evaluation: &Evaluation) -> String {
@@ -73,10 +107,14 @@ fn method(evaluation: &Evaluation) -> String {
     }
     match evaluation.method() {
         EvaluationMethod::OutOfFold => {
-            format!("{sentences}, each judged by tables and weights that had not seen it")
+            sentences += ", each judged by tables and weights that had not seen it";
         }
-        EvaluationMethod::GivenExamples | EvaluationMethod::Unspecified => sentences,
+        EvaluationMethod::GivenExamples | EvaluationMethod::Unspecified => {}
     }
+    if !evaluation.confusion.is_empty() {
+        sentences += "; in brackets: 95 % bootstrap intervals";
+    }
+    sentences
 }
 
 /// Returns the largest cells off the diagonal, largest first.
@@ -93,12 +131,24 @@ fn confusion_table(cells: &[&ConfusionCell], mistakes: &Mistakes) -> Table {
         ("right label", Align::Left),
         ("given label", Align::Left),
         ("sentences", Align::Right),
-        (if mistakes.is_empty() { "" } else { "for example in line" }, Align::Left),
+        (if mistakes.is_empty() { "" } else { "line" }, Align::Right),
+        (if mistakes.is_empty() { "" } else { "for example" }, Align::Left),
     ]);
     for cell in cells {
-        let lines = mistakes.get(&(cell.label.clone(), cell.predicted.clone()));
-        let lines = lines.into_iter().flatten().map(u64::to_string).collect::<Vec<_>>().join(", ");
-        table.row([cell.label.clone(), cell.predicted.clone(), whole(cell.count), lines]);
+        let mut head = [cell.label.clone(), cell.predicted.clone(), whole(cell.count)];
+        let found = mistakes.get(&(cell.label.clone(), cell.predicted.clone()));
+        let found = found.map(Vec::as_slice).unwrap_or_default();
+        if found.is_empty() {
+            let [label, predicted, count] = head;
+            table.row([label, predicted, count, String::new(), String::new()]);
+            continue;
+        }
+        for mistake in found {
+            // A second sentence of the same confusion stands below the first.
+            let [label, predicted, count] = std::mem::take(&mut head);
+            let text = excerpt(&mistake.text, EXCERPT);
+            table.row([label, predicted, count, mistake.line.to_string(), text]);
+        }
     }
     table
 }
@@ -137,12 +187,46 @@ mod tests {
     }
 
     #[test]
-    fn confusions_name_lines_where_they_are_known() {
-        let lines = Mistakes::from([(("b".to_owned(), "a".to_owned()), vec![17, 45])]);
+    fn confusions_show_sentences_where_they_are_known() {
+        let mistake = |line, text: &str| Mistake { line, text: text.to_owned() };
+        let lines = vec![mistake(17, "It came late."), mistake(45, "Where is\nit?")];
+        let lines = Mistakes::from([(("b".to_owned(), "a".to_owned()), lines)]);
         let text = render(&example(), &lines, Format::Plain);
         let text = anstream::adapter::strip_str(&text).to_string();
-        assert!(text.contains("b            a                    7  17, 45\n"), "{text}");
+        let rows: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
+        let expected = [
+            vec!["b", "a", "7", "17", "It", "came", "late."],
+            vec!["45", "Where", "is", "it?"],
+            vec!["a", "b", "2"],
+        ];
+        assert!(rows.ends_with(&expected), "{text}");
         assert!(text.contains("accuracy           0.894"), "{text}");
-        assert!(text.contains("\n1,234 sentences\n"), "{text}");
+        assert!(text.contains("\n1,234 sentences"), "{text}");
+    }
+
+    #[test]
+    fn an_interval_holds_the_accuracy() {
+        let label = |label: &str, precision, support| LabelEvaluation {
+            label: label.to_owned(),
+            precision,
+            support,
+            ..Default::default()
+        };
+        let evaluation = Evaluation {
+            example_count: 100,
+            accuracy: 0.8,
+            labels: vec![label("a", 0.8, 50), label("b", 0.8, 50)],
+            confusion: vec![
+                cell("a", "a", 40),
+                cell("a", "b", 10),
+                cell("b", "a", 10),
+                cell("b", "b", 40),
+            ],
+            ..Default::default()
+        };
+        let interval = counts(&evaluation).expect("confusions").intervals().accuracy;
+        assert!((0.70..0.76).contains(&interval.low), "{interval:?}");
+        assert!((0.84..0.90).contains(&interval.high), "{interval:?}");
+        assert!(render(&evaluation, &Mistakes::new(), Format::Plain).contains(&range(interval)));
     }
 }

@@ -17,6 +17,15 @@ pub(in crate::cli) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(replace).collect())
 }
 
+/// Returns the beginning of a text, with `…` where something is left out.
+pub(super) fn excerpt(text: &str, n_characters: usize) -> String {
+    let mut excerpt: String = text.chars().take(n_characters).collect();
+    if excerpt.len() < text.len() {
+        excerpt.push('…');
+    }
+    excerpt
+}
+
 fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -47,6 +47,11 @@ impl Home {
         path.to_str().expect("a plain path").to_owned()
     }
 
+    /// Reads a text file that was written here.
+    pub(super) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).expect("a text file")
+    }
+
     /// The program, to be run here.
     pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dictum"));

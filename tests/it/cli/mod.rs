@@ -3,6 +3,7 @@
 mod classify;
 mod command;
 mod models;
+mod report;
 mod serve;
 mod train;
 mod usage;

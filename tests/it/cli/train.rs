@@ -123,7 +123,7 @@ fn the_same_data_and_settings_give_the_same_model_on_any_number_of_threads() {
 }
 
 #[test]
-fn an_evaluation_names_the_lines_of_what_is_confused() {
+fn an_evaluation_shows_what_is_confused() {
     let home = Home::with_model();
     let test = "text,label\nWhy was I charged twice?,charge\nWhen will the card arrive?,card\n\
                 When will it arrive at home?,charge\nI was charged twice.,unheard_of\n";
@@ -132,7 +132,8 @@ fn an_evaluation_names_the_lines_of_what_is_confused() {
     assert!(text.starts_with("mine@1\n"), "{text}");
     let rows: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
     assert!(rows.iter().any(|row| row.starts_with(&["accuracy", "0.500"])), "{text}");
-    assert!(rows.contains(&vec!["charge", "card", "1", "4"]), "{text}");
+    let confused = ["charge", "card", "1", "4", "When", "will", "it", "arrive", "at", "home?"];
+    assert!(rows.iter().any(|row| *row == confused), "{text}");
     assert!(text.contains("4 sentences, 1 of them under a label that the model does not know"));
     let json = home.run(&["evaluate", &csv, "--model", "mine@1", "--json"]).json();
     assert_eq!(json["evaluation"]["accuracy"], 0.5);
