@@ -127,9 +127,10 @@ def serve(path, port):
     server.wait_for_termination()
 
 
-if "DICTUM_PEERS" not in os.environ:
-    enter_environment()
-if sys.argv[1] == "--serve":
-    serve(sys.argv[2], int(sys.argv[3]))
-else:
-    compare(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+if __name__ == "__main__":
+    if "DICTUM_PEERS" not in os.environ:
+        enter_environment()
+    if sys.argv[1] == "--serve":
+        serve(sys.argv[2], int(sys.argv[3]))
+    else:
+        compare(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3)
