@@ -24,6 +24,9 @@ pub(super) trait Files: fmt::Debug + Send + Sync {
     /// Returns the content of a file, or an error if it is longer than `max_bytes`.
     fn read(&self, file: &Path, max_bytes: u64) -> io::Result<Vec<u8>>;
 
+    /// Returns the first bytes of a file: `n_bytes`, or all where it has fewer.
+    fn read_first(&self, file: &Path, n_bytes: usize) -> io::Result<Vec<u8>>;
+
     /// Makes a folder in one that exists.
     fn create_folder(&self, folder: &Path) -> io::Result<()>;
 
@@ -102,6 +105,12 @@ impl Files for OsFiles {
         Ok(content)
     }
 
+    fn read_first(&self, file: &Path, n_bytes: usize) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        File::open(file)?.take(n_bytes as u64).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir(folder)
     }
@@ -117,7 +126,8 @@ impl Files for OsFiles {
         File::open(folder)?.sync_all()
     }
 
-    // Elsewhere a folder cannot be opened as a file; its file system orders renames by itself.
+    // Elsewhere the standard library cannot open a folder, so it cannot be synced: what a loss of power
+    // leaves of a rename is up to the file system's own journal there.
     #[cfg(not(unix))]
     fn sync_folder(&self, _folder: &Path) -> io::Result<()> {
         Ok(())

@@ -57,23 +57,38 @@ impl ModelFolder<'_> {
         let Some(Entry { kind: Kind::Folder, .. }) = self.entry(&self.path)? else {
             return Ok(Vec::new());
         };
+        let mut numbers = self.numbers()?;
+        loop {
+            let versions = self.find_all(&numbers)?;
+            if versions.len() == numbers.len() {
+                return Ok(versions);
+            }
+            // A folder without a file, or a version that was deleted while we looked. In its stead there may
+            // be one that we have not seen: the one whose coming allowed for the deletion.
+            let seen = std::mem::replace(&mut numbers, self.numbers()?);
+            if numbers == seen {
+                return Ok(versions);
+            }
+        }
+    }
+
+    fn find_all(&self, numbers: &[u64]) -> Result<Vec<(u64, Entry)>, StoreError> {
         let mut versions = Vec::new();
-        for version in self.numbers()? {
-            match self.find(version) {
-                Ok(Some(file)) => versions.push((version, file)),
+        for version in numbers {
+            match self.find(*version) {
+                Ok(Some(file)) => versions.push((*version, file)),
                 Ok(None) | Err(StoreError::NotPlain { .. }) => {}
                 Err(e) => return Err(e),
             }
         }
-        versions.sort_unstable_by_key(|(version, _)| *version);
         Ok(versions)
     }
 
-    /// Returns the path of the model file of a version.
-    pub(super) fn model_file(&self, version: u64) -> Result<PathBuf, StoreError> {
+    /// Returns the path of the model file of a version, and what stands there.
+    pub(super) fn model_file(&self, version: u64) -> Result<(PathBuf, Entry), StoreError> {
         self.check_plain()?;
         match self.find(version)? {
-            Some(_) => Ok(self.version_path(version).join(MODEL_FILE)),
+            Some(file) => Ok((self.version_path(version).join(MODEL_FILE), file)),
             None => Err(self.unknown(version)?),
         }
     }
@@ -144,9 +159,12 @@ impl ModelFolder<'_> {
         }
     }
 
-    /// Returns the numbers that stand as names in the folder, whether they are versions or not.
+    /// Returns the numbers that stand as names in the folder, ascending, whether they are versions or not.
     fn numbers(&self) -> Result<Vec<u64>, StoreError> {
-        Ok(self.list()?.iter().filter_map(|name| parse_version(name)).collect())
+        let mut numbers: Vec<_> =
+            self.list()?.iter().filter_map(|name| parse_version(name)).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
     }
 
     /// Returns the names in the folder that are UTF-8; ours are.

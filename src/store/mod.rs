@@ -5,6 +5,7 @@
 //! - `repository`: numbered versions of named models, and which of them is active.
 //! - `folder`, `writer`: one model's folder, read and written.
 //! - `retention`: which versions are kept.
+//! - `watch`: word of changes.
 //! - `files`: the file operations all this is made of.
 //!
 //! What [`Repository`] guarantees, through a kill at any moment, a failing disk and a loss of power:
@@ -29,6 +30,7 @@ pub mod format;
 mod name;
 mod repository;
 mod retention;
+mod watch;
 mod writer;
 
 #[cfg(test)]
@@ -40,3 +42,4 @@ pub use error::{FormatError, StoreError};
 pub use name::{ModelName, NameError};
 pub use repository::{Repository, VersionInfo};
 pub use retention::Retention;
+pub use watch::Watch;

@@ -292,6 +292,12 @@ impl Files for SimulatedFiles {
         }
     }
 
+    fn read_first(&self, file: &Path, n_bytes: usize) -> io::Result<Vec<u8>> {
+        let mut content = self.read(file, u64::MAX)?;
+        content.truncate(n_bytes);
+        Ok(content)
+    }
+
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.step(Step::Adds)?;

@@ -79,12 +79,12 @@ pub const MAX_HEADER_BYTES: usize = 16 << 20;
 
 /// What every file begins with, behind the length of its header.
 const PREFIX: &str = r#"{"__metadata__":{"blake3":""#;
-/// Length of the header's length, and what the header's length is a multiple of.
-const WORD: usize = size_of::<u64>();
+/// Length of the header's length in bytes. The header's length is a multiple of it.
+pub const LENGTH_BYTES: usize = size_of::<u64>();
 /// Length of the digest in hexadecimal digits.
 const DIGEST_LEN: usize = 2 * blake3::OUT_LEN;
 /// Where the digest stands in the file.
-const DIGEST: Range<usize> = WORD + PREFIX.len()..WORD + PREFIX.len() + DIGEST_LEN;
+const DIGEST: Range<usize> = LENGTH_BYTES + PREFIX.len()..LENGTH_BYTES + PREFIX.len() + DIGEST_LEN;
 /// What stands there while the digest is made.
 const BLANK: [u8; DIGEST_LEN] = [b'0'; DIGEST_LEN];
 
@@ -127,6 +127,45 @@ pub fn decode(file: &[u8]) -> Result<Parts, FormatError> {
     Ok(parts)
 }
 
+/// What the header of a file says of the model in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// Labels, settings, evaluation.
+    pub metadata: Metadata,
+    /// Number of features.
+    pub n_features: usize,
+}
+
+/// Returns where the header ends, from the first [`LENGTH_BYTES`] of a file.
+///
+/// # Errors
+///
+/// [`FormatError::Container`] if there are fewer bytes, or the header is longer than allowed.
+pub fn header_end(first: &[u8]) -> Result<usize, FormatError> {
+    let claimed = first.first_chunk().copied().map(u64::from_le_bytes).ok_or_else(too_short)?;
+    match usize::try_from(claimed) {
+        Ok(len) if len <= MAX_HEADER_BYTES => Ok(LENGTH_BYTES + len),
+        _ => Err(header_too_long(claimed)),
+    }
+}
+
+/// Reads what a file says of itself from the bytes up to the end of its header. The digest is not
+/// checked: it covers the rest too.
+///
+/// # Errors
+///
+/// Says what is wrong with the header.
+pub fn describe(start: &[u8]) -> Result<Description, FormatError> {
+    let header = start.get(LENGTH_BYTES..header_end(start)?).ok_or_else(too_short)?;
+    let header =
+        serde_json::from_slice(header).map_err(|e| FormatError::Container(e.to_string()))?;
+    let container = Container::new(header, &[])?;
+    Ok(Description {
+        metadata: metadata_of(container.metadata("metadata")?)?,
+        n_features: container.n_features()?,
+    })
+}
+
 /// Returns the digest of a file that has room for it, as hexadecimal digits.
 fn digest(file: &[u8]) -> Result<String, FormatError> {
     let before = file.get(..DIGEST.start).ok_or_else(too_short)?;
@@ -161,12 +200,16 @@ fn start(parts: &Parts, metadata: &str, blake3: &str) -> Result<Vec<u8>, FormatE
     };
     let mut json =
         serde_json::to_vec(&header).map_err(|e| FormatError::Container(e.to_string()))?;
-    json.resize(json.len().next_multiple_of(WORD), b' ');
+    json.resize(json.len().next_multiple_of(LENGTH_BYTES), b' ');
     if json.len() > MAX_HEADER_BYTES {
         return Err(header_too_long(json.len()));
     }
     let len = u64::try_from(json.len()).map_err(|e| FormatError::Container(e.to_string()))?;
     Ok([len.to_le_bytes().as_slice(), &json].concat())
+}
+
+fn metadata_of(json: &str) -> Result<Metadata, FormatError> {
+    serde_json::from_str(json).map_err(|e| FormatError::Metadata(e.to_string()))
 }
 
 fn header_too_long(len: impl std::fmt::Display) -> FormatError {
@@ -207,13 +250,13 @@ struct Container<'a> {
 
 impl<'a> Container<'a> {
     fn open(file: &'a [u8]) -> Result<Self, FormatError> {
-        let claimed = file.first_chunk().copied().map(u64::from_le_bytes).ok_or_else(too_short)?;
-        if !usize::try_from(claimed).is_ok_and(|len| len <= MAX_HEADER_BYTES) {
-            return Err(header_too_long(claimed));
-        }
-        let (header_len, header) =
+        let end = header_end(file)?;
+        let (_, header) =
             SafeTensors::read_metadata(file).map_err(|e| FormatError::Container(e.to_string()))?;
-        let data = file.get(WORD + header_len..).unwrap_or_default();
+        Self::new(header, file.get(end..).unwrap_or_default())
+    }
+
+    fn new(header: Tensors, data: &'a [u8]) -> Result<Self, FormatError> {
         let container = Self { header, data };
         let version = container.metadata("format_version")?;
         if version != FORMAT_VERSION.to_string() {

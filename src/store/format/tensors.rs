@@ -5,12 +5,8 @@
 
 use safetensors::tensor::{Dtype, TensorInfo};
 
-use super::Container;
-use crate::{
-    features::View,
-    model::{Metadata, Parts},
-    store::error::FormatError,
-};
+use super::{Container, metadata_of};
+use crate::{features::View, model::Parts, store::error::FormatError};
 
 /// Returns the tensors' names, types, shapes and places.
 pub(super) fn layout(parts: &Parts) -> [(&'static str, TensorInfo); 10] {
@@ -72,10 +68,8 @@ fn write_array<T: Copy, const N: usize>(
 impl Container<'_> {
     /// Reads all tensors; `metadata` is JSON.
     pub(super) fn parts(&self, metadata: &str) -> Result<Parts, FormatError> {
-        let metadata: Metadata =
-            serde_json::from_str(metadata).map_err(|e| FormatError::Metadata(e.to_string()))?;
         Ok(Parts {
-            metadata,
+            metadata: metadata_of(metadata)?,
             offsets: self.array("offsets", Dtype::F64, f64::from_le_bytes)?,
             background: self.array("background", Dtype::F64, f64::from_le_bytes)?,
             hashes: self.array("hashes", Dtype::U64, u64::from_le_bytes)?,
@@ -118,15 +112,24 @@ impl Container<'_> {
         Ok(values.iter().copied().map(from_bytes).collect())
     }
 
+    /// Returns the number of features, which the header tells.
+    pub(super) fn n_features(&self) -> Result<usize, FormatError> {
+        Ok(self.info("hashes", Dtype::U64)?.shape.iter().product())
+    }
+
+    fn info(&self, name: &str, dtype: Dtype) -> Result<&TensorInfo, FormatError> {
+        match self.header.info(name) {
+            None => Err(wrong(name, "is missing")),
+            Some(info) if info.dtype != dtype => {
+                Err(wrong(name, format!("has type {}, expected {dtype}", info.dtype)))
+            }
+            Some(info) => Ok(info),
+        }
+    }
+
     /// Returns the bytes of a tensor, a whole number of values.
     fn bytes(&self, name: &str, dtype: Dtype) -> Result<&[u8], FormatError> {
-        let Some(info) = self.header.info(name) else {
-            return Err(wrong(name, "is missing"));
-        };
-        if info.dtype != dtype {
-            return Err(wrong(name, format!("has type {}, expected {dtype}", info.dtype)));
-        }
-        let (start, end) = info.data_offsets;
+        let (start, end) = self.info(name, dtype)?.data_offsets;
         self.data.get(start..end).ok_or_else(|| wrong(name, "lies outside the file"))
     }
 }

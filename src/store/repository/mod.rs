@@ -18,8 +18,8 @@ use std::{
 use super::{
     ModelName, Retention, StoreError,
     files::{Entry, Files, Kind, OsFiles},
-    folder::ModelFolder,
-    format,
+    folder::{ModelFolder, Pointer},
+    format::{self, Description},
     writer::{Writer, create_folders},
 };
 use crate::model::Parts;
@@ -114,11 +114,23 @@ impl Repository {
     /// [`StoreError::UnknownModel`] if it has none; [`StoreError::Record`] if the pointer to the
     /// active version is unreadable; [`StoreError::Io`].
     pub fn versions(&self, name: &ModelName) -> Result<Vec<VersionInfo>, StoreError> {
-        let versions = describe(&self.folder(name))?;
+        let versions = list(&self.folder(name))?;
         if versions.is_empty() {
             return Err(StoreError::UnknownModel { name: name.clone() });
         }
         Ok(versions)
+    }
+
+    /// Returns what the folder shows of one version.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnknownModel`], [`StoreError::UnknownVersion`]; [`StoreError::Record`] if the pointer to
+    /// the active version is unreadable; [`StoreError::NotPlain`], [`StoreError::Io`].
+    pub fn version(&self, name: &ModelName, version: u64) -> Result<VersionInfo, StoreError> {
+        let folder = self.folder(name);
+        let (_, file) = folder.model_file(version)?;
+        Ok(info(version, &file, folder.pointer()?))
     }
 
     /// Returns the active version of a model, or `None` where there is none.
@@ -142,16 +154,27 @@ impl Repository {
     /// [`StoreError::UnknownModel`], [`StoreError::UnknownVersion`]; [`StoreError::Corrupt`] if the file is not
     /// what was written; [`StoreError::NotPlain`], [`StoreError::Io`].
     pub fn load(&self, name: &ModelName, version: u64) -> Result<Parts, StoreError> {
-        let folder = self.folder(name);
-        let path = folder.model_file(version)?;
-        match self.files.read(&path, MAX_MODEL_BYTES) {
-            Ok(file) => {
-                format::decode(&file).map_err(|problem| StoreError::Corrupt { path, problem })
-            }
-            // It was deleted since we looked.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(folder.unknown(version)?),
-            Err(e) => Err(StoreError::io("read", &path)(e)),
-        }
+        let read = |path: &Path| self.files.read(path, MAX_MODEL_BYTES);
+        let (path, file) = self.read(name, version, read)?;
+        format::decode(&file).map_err(|problem| StoreError::Corrupt { path, problem })
+    }
+
+    /// Reads what the file of a version says of itself: its header, in a time that does not depend on the
+    /// size of its tables. Nothing is known thereby of the state of the rest; see [`Self::load`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::load`].
+    pub fn describe(&self, name: &ModelName, version: u64) -> Result<Description, StoreError> {
+        let read = |n_bytes| move |path: &Path| self.files.read_first(path, n_bytes);
+        let (path, first) = self.read(name, version, read(format::LENGTH_BYTES))?;
+        let corrupt = |problem| StoreError::Corrupt { path, problem };
+        let n_bytes = match format::header_end(&first) {
+            Ok(n_bytes) => n_bytes,
+            Err(problem) => return Err(corrupt(problem)),
+        };
+        let (_, start) = self.read(name, version, read(n_bytes))?;
+        format::describe(&start).map_err(corrupt)
     }
 
     /// Reads the active version of a model, and returns its number with it.
@@ -227,6 +250,23 @@ impl Repository {
         Writer::acquire(folder, self.lock_wait)
     }
 
+    /// Reads bytes of the file of a version, and returns its path with them.
+    fn read(
+        &self,
+        name: &ModelName,
+        version: u64,
+        read: impl FnOnce(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<(PathBuf, Vec<u8>), StoreError> {
+        let folder = self.folder(name);
+        let (path, _) = folder.model_file(version)?;
+        match read(&path) {
+            Ok(bytes) => Ok((path, bytes)),
+            // It was deleted since we looked.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(folder.unknown(version)?),
+            Err(e) => Err(StoreError::io("read", &path)(e)),
+        }
+    }
+
     fn folder<'a>(&'a self, name: &'a ModelName) -> ModelFolder<'a> {
         ModelFolder { files: &*self.files, name, path: self.root.join(name.as_str()) }
     }
@@ -264,7 +304,7 @@ impl Repository {
 
     fn retain(&self, writer: &Writer<'_>) -> Result<(), StoreError> {
         let previous = writer.folder.pointer()?.and_then(|pointer| pointer.previous);
-        let versions = describe(&writer.folder)?;
+        let versions = list(&writer.folder)?;
         for version in self.retention.surplus(&versions, previous, SystemTime::now()) {
             writer.delete(version)?;
         }
@@ -273,19 +313,31 @@ impl Repository {
 }
 
 /// Returns the versions of a model, in ascending order.
-fn describe(folder: &ModelFolder<'_>) -> Result<Vec<VersionInfo>, StoreError> {
-    let files = folder.versions()?;
-    if files.is_empty() {
-        return Ok(Vec::new());
+fn list(folder: &ModelFolder<'_>) -> Result<Vec<VersionInfo>, StoreError> {
+    let mut versions = folder.versions()?;
+    loop {
+        if versions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pointer = folder.pointer()?;
+        if pointer.is_none_or(|p| versions.iter().any(|(version, _)| *version == p.active)) {
+            return Ok(versions.iter().map(|(v, file)| info(*v, file, pointer)).collect());
+        }
+        // The active version was published after we listed, or there is none of that number.
+        let seen = std::mem::replace(&mut versions, folder.versions()?);
+        if versions == seen {
+            return Ok(versions.iter().map(|(v, file)| info(*v, file, pointer)).collect());
+        }
     }
-    let active = folder.pointer()?.map(|pointer| pointer.active);
-    let info = |(version, file): (u64, Entry)| VersionInfo {
+}
+
+fn info(version: u64, file: &Entry, pointer: Option<Pointer>) -> VersionInfo {
+    VersionInfo {
         version,
-        active: active == Some(version),
+        active: pointer.is_some_and(|pointer| pointer.active == version),
         size_bytes: file.len,
         created: file.modified,
-    };
-    Ok(files.into_iter().map(info).collect())
+    }
 }
 
 #[cfg(test)]

@@ -245,6 +245,48 @@ fn a_reader_sees_a_whole_active_version_while_others_come_and_go() {
 }
 
 #[test]
+fn a_list_holds_the_active_version_while_others_come_and_go() {
+    let (_folder, repository) = temporary();
+    publish(&repository, 1..=1);
+    repository.activate(&name(), 1).unwrap();
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for seed in 2..60 {
+                let version = repository.publish(&name(), &arbitrary::example(seed)).unwrap();
+                let old = repository.activate(&name(), version).unwrap().unwrap();
+                repository.delete(&name(), old).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            let versions = repository.versions(&name()).unwrap();
+            assert_eq!(versions.iter().filter(|v| v.active).count(), 1, "{versions:?}");
+            assert_eq!(repository.names().unwrap(), [name()]);
+        }
+    });
+}
+
+#[test]
+fn a_version_is_described_by_the_header_of_its_file_alone() {
+    let (_folder, repository) = temporary();
+    publish(&repository, 1..=1);
+    let whole = arbitrary::example(1);
+    let wanted = Description { n_features: whole.hashes.len(), metadata: whole.metadata };
+    assert_eq!(repository.describe(&name(), 1).unwrap(), wanted);
+    let path = repository.root().join("topics/1/model.safetensors");
+    let file = fs::read(&path).unwrap();
+    let end = format::header_end(&file).unwrap();
+    fs::write(&path, &file[..end]).unwrap();
+    assert_eq!(repository.describe(&name(), 1).unwrap(), wanted);
+    for damaged in [&file[..end - 1], &file[..7], &[0xff; 20]] {
+        fs::write(&path, damaged).unwrap();
+        let described = repository.describe(&name(), 1);
+        assert!(matches!(described, Err(StoreError::Corrupt { .. })), "{described:?}");
+    }
+    let missing = repository.describe(&name(), 2);
+    assert!(matches!(missing, Err(StoreError::UnknownVersion { .. })), "{missing:?}");
+}
+
+#[test]
 fn a_damaged_file_is_named_and_the_others_are_served() {
     let (_folder, repository) = temporary();
     publish(&repository, 1..=2);
