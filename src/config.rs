@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use crate::store::ModelName;
+use crate::store::{ModelName, Retention};
 
 const MIB: usize = 1024 * 1024;
 const MAX_CONCURRENT_STREAMS: NonZeroU32 = NonZeroU32::new(128).unwrap();
@@ -28,8 +28,11 @@ pub struct ServeConfig {
     pub training_threads: NonZeroUsize,
     /// Threads that classify large batches and texts. Default: one per core.
     pub batch_threads: NonZeroUsize,
-    /// How often the folder is looked at for versions that other processes activated. Default: 2 s.
+    /// How often the folder is looked at for versions that other processes activated, besides what
+    /// file events tell at once. Default: 2 s.
     pub follow_interval: Duration,
+    /// Which versions are kept when another is stored. Default: all.
+    pub retention: Retention,
     /// What is refused.
     pub limits: Limits,
     /// How long to wait for what.
@@ -75,6 +78,7 @@ impl ServeConfig {
             training_threads: n_cores,
             batch_threads: n_cores,
             follow_interval: Duration::from_secs(2),
+            retention: Retention::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
         }

@@ -9,7 +9,7 @@ use super::response;
 use super::status::chain;
 use crate::builtin;
 use crate::proto::{self, ListModelsResponse};
-use crate::store::{ModelName, StoreError, VersionInfo};
+use crate::store::{ModelName, VersionInfo};
 
 /// Describes a version in full.
 pub(crate) fn describe(models: &Models, served: &ServedModel) -> Result<proto::Model, CallError> {
@@ -20,10 +20,7 @@ pub(crate) fn describe(models: &Models, served: &ServedModel) -> Result<proto::M
             .name
             .parse()
             .map_err(|_malformed| CallError::Internal("a stored model has no proper name"))?;
-        let stored = models.repository().versions(&name)?;
-        let info = stored.iter().find(|info| info.version == served.version);
-        let unknown = || StoreError::UnknownVersion { name, version: served.version };
-        set_stored(&mut model, info.ok_or_else(unknown)?);
+        set_stored(&mut model, &models.repository().version(&name, served.version)?);
     }
     model.active = models.active_version(&served.name) == Some(served.version);
     Ok(model)

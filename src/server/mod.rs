@@ -49,7 +49,6 @@ use std::sync::Arc;
 use rayon::ThreadPoolBuildError;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
 use tonic::transport::Server;
 
 use crate::builtin::{self, BuiltInError};
@@ -159,13 +158,5 @@ async fn keep_models(
     .map_err(|_ended| ServeError::Ended("loading of models"))??;
     health.serving();
     tracing::info!("serving");
-    let mut ticks = interval(config.follow_interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let models = Arc::clone(models);
-        if let Err(error) = spawn_blocking(move || models.follow()).await {
-            tracing::error!(%error, "following the active versions");
-        }
-    }
+    Ok(models::follow(models, config.follow_interval).await)
 }

@@ -39,7 +39,7 @@ pub(crate) struct ClassifyOptions {
 }
 
 /// One version, by name and number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Version {
     pub(crate) name: ModelName,
     pub(crate) version: u64,

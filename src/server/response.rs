@@ -1,13 +1,15 @@
 //! Answers of the model become messages.
 
 use super::models::ServedModel;
+use super::request::Version;
 use super::spec::TrainingPlan;
 use crate::features::{Span, View};
 use crate::model::{
     AbstainReason, ChosenSettings, Classification, Contribution, CoveragePoint, Evaluation,
-    Explanation, Method, Model, Outcome, Weighting,
+    Explanation, Metadata, Method, Model, Outcome, Weighting,
 };
 use crate::proto;
+use crate::store::format::Description;
 use crate::train::examples::{DataReport, FindingCode};
 use crate::train::{Threshold, Trained};
 
@@ -147,14 +149,24 @@ pub(crate) fn trained(
 
 /// A version as far as the model itself knows; without its evaluation.
 pub(crate) fn model(served: &ServedModel) -> proto::Model {
-    let metadata = served.model.metadata();
+    summary(model_version(served), served.model.metadata(), served.model.n_features())
+}
+
+/// A stored version as far as its file's header knows; without its evaluation.
+pub(crate) fn described(version: &Version, description: &Description) -> proto::Model {
+    let Version { name, version } = version;
+    let version = proto::ModelVersion { name: name.to_string(), version: *version };
+    summary(version, &description.metadata, description.n_features)
+}
+
+fn summary(version: proto::ModelVersion, metadata: &Metadata, n_features: usize) -> proto::Model {
     let counts = metadata.labels.iter().zip(&metadata.label_counts);
     let labels = counts
         .map(|(label, count)| proto::LabelCount { label: label.clone(), example_count: *count });
     proto::Model {
-        model_version: Some(model_version(served)),
+        model_version: Some(version),
         labels: labels.collect(),
-        feature_count: u64::try_from(served.model.n_features()).unwrap_or(u64::MAX),
+        feature_count: u64::try_from(n_features).unwrap_or(u64::MAX),
         data_digest: metadata.data_digest.clone(),
         settings: Some(settings(&metadata.settings)),
         min_probability: metadata.min_probability,

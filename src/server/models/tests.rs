@@ -75,12 +75,97 @@ async fn a_model_that_was_swapped_out_is_freed_once_nobody_holds_it() {
     models.follow();
     assert!(weak.upgrade().is_some(), "a request holds it");
     drop(held);
-    // Others are used since then: it is not among the recent ones any more.
-    for number in [2, 3, 4, 5] {
-        models.resolve(&target("tiny", number)).await.expect("a version");
-    }
+    // Forgotten by the cache, as if others had been used since then.
+    models.memory.forget(&version("tiny", 1));
+    models.activate(&version("tiny", 2)).expect("activated");
     models.follow();
     assert!(weak.upgrade().is_none(), "nobody holds it");
+}
+
+#[tokio::test]
+async fn versions_named_by_requests_stay_in_memory_up_to_a_bound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = started(folder.path());
+    let name: ModelName = "tiny".parse().expect("a name");
+    let parts = parts("one");
+    for _ in 0..20 {
+        models.repository().publish(&name, &parts).expect("published");
+    }
+    for number in 1..=20 {
+        assert_eq!(models.resolve(&target("tiny", number)).await.expect("it").version, number);
+    }
+    assert_eq!(models.memory.versions().len(), 8);
+    let before = models.resolve(&target("tiny", 20)).await.expect("version 20");
+    let again = models.resolve(&target("tiny", 20)).await.expect("version 20");
+    assert!(Arc::ptr_eq(&before, &again), "not read again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_read_once_for_all_who_wait_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = started(folder.path());
+    let name: ModelName = "tiny".parse().expect("a name");
+    models.repository().publish(&name, &parts("one")).expect("published");
+    let asking: Vec<_> = (0..200)
+        .map(|_| {
+            let models = Arc::clone(&models);
+            tokio::spawn(async move { models.resolve(&target("tiny", 1)).await })
+        })
+        .collect();
+    let mut served = Vec::new();
+    for asked in asking {
+        served.push(asked.await.expect("no panic").expect("version 1"));
+    }
+    assert!(served.iter().all(|one| Arc::ptr_eq(one, &served[0])), "one load for all");
+}
+
+#[tokio::test]
+async fn a_version_that_another_process_deleted_is_forgotten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = started(folder.path());
+    let name: ModelName = "tiny".parse().expect("a name");
+    for twist in ["one", "two"] {
+        models.repository().publish(&name, &parts(twist)).expect("published");
+    }
+    models.resolve(&target("tiny", 1)).await.expect("version 1");
+    Repository::open(folder.path()).expect("opened").delete(&name, 1).expect("deleted");
+    models.follow();
+    let gone = models.resolve(&target("tiny", 1)).await;
+    assert!(matches!(gone, Err(CallError::Store(StoreError::UnknownVersion { .. }))), "{gone:?}");
+}
+
+#[tokio::test]
+async fn all_models_load_at_the_start_and_a_broken_one_stops_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let repository = Repository::open(folder.path()).expect("opened");
+    let parts = parts("one");
+    for name in ["a", "b", "broken", "c", "d"] {
+        let name = name.parse().expect("a name");
+        repository.publish(&name, &parts).expect("published");
+        repository.activate(&name, 1).expect("activated");
+    }
+    std::fs::write(folder.path().join("broken/1/model.safetensors"), "nothing").expect("written");
+    let models = started(folder.path());
+    let answering: Vec<_> =
+        models.answering().iter().map(|s| (s.name.clone(), s.version)).collect();
+    let wanted = [("a", 1), ("b", 1), ("c", 1), ("d", 1), (builtin::NAME, 0)];
+    assert_eq!(answering, wanted.map(|(name, version)| (name.to_owned(), version)));
+    let broken = models.resolve(&target("broken", 0)).await;
+    assert!(matches!(broken, Err(CallError::Damaged { .. })), "{broken:?}");
+    let problem = models.verify(&version("broken", 1)).expect("read").expect("damaged");
+    assert!(problem.starts_with("not a model file"), "{problem}");
+}
+
+#[tokio::test]
+async fn what_was_loaded_too_late_does_not_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = started(folder.path());
+    let name: ModelName = "tiny".parse().expect("a name");
+    models.publish(&name, &parts("one"), true).expect("published");
+    let late = models.resolve(&target("tiny", 1)).await.expect("version 1");
+    models.publish(&name, &parts("two"), true).expect("published");
+    models.catch_up(&[late]);
+    assert_eq!(models.active_version("tiny"), Some(2));
 }
 
 #[tokio::test]
