@@ -1,6 +1,5 @@
 //! `dictum models`: what versions there are, which one answers, and which are broken.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -76,16 +75,15 @@ enum ModelsCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Read every file of a folder of models and name those that are damaged; exit code 1 if any is
+    /// Read every byte of every version and name those that are damaged; exit code 1 if any is
     Verify {
         /// Only versions of this model
         #[arg(value_name = "NAME")]
         model: Option<ModelName>,
         #[command(flatten)]
         output: OutputArgs,
-        /// Folder of the models [default: in the user's data folder]
-        #[arg(long, value_name = "DIR", env = "DICTUM_MODELS", hide_env_values = true)]
-        models: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
     },
 }
 
@@ -104,8 +102,8 @@ pub(super) fn run(args: ModelsArgs) -> Result<ExitCode, CliError> {
         ModelsCommand::Delete { version, output, place } => {
             delete(Output::new(output), &place, &version)
         }
-        ModelsCommand::Verify { model, output, models } => {
-            verify(Output::new(output), &Folder::open(models)?, model.as_ref())
+        ModelsCommand::Verify { model, output, place } => {
+            verify(Output::new(output), &place, model.as_ref())
         }
     }
 }
@@ -179,10 +177,13 @@ struct Verified<'a> {
 
 fn verify(
     mut output: Output,
-    folder: &Folder,
+    place: &Place,
     name: Option<&ModelName>,
 ) -> Result<ExitCode, CliError> {
-    let checked = folder.verify(name)?;
+    let checked = match place {
+        Place::Folder(models) => Folder::open(models.clone())?.verify(name)?,
+        Place::Server(server) => Client::connect(server)?.verify(name)?,
+    };
     for Checked { version, error } in &checked {
         if output.format() == Format::Json {
             let error = error.as_deref();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::args::models_folder;
+use super::args::{self, Days, models_folder};
 use super::error::CliError;
 use crate::config::{DEFAULT_LISTEN, Limits, ServeConfig, Timeouts};
 use crate::store::ModelName;
@@ -70,7 +70,18 @@ pub(super) struct Settings {
     #[arg(env = "DICTUM_MAX_REPLY_BYTES", hide_env_values = true, hide_short_help = true)]
     max_reply_bytes: Option<Bytes>,
 
-    /// How often to look for versions that other processes made active [default: 2]
+    /// Keep this many of the newest versions of a model when another is stored; the active and the one
+    /// active before it are always kept [default: all]
+    #[arg(long, value_name = "N", help_heading = "Kept versions")]
+    #[arg(env = "DICTUM_KEEP_VERSIONS", hide_env_values = true, hide_short_help = true)]
+    keep_versions: Option<NonZeroUsize>,
+    /// Keep versions that are not older than this; one that either rule keeps is kept [default: any age]
+    #[arg(long, value_name = "DAYS", help_heading = "Kept versions")]
+    #[arg(env = "DICTUM_KEEP_DAYS", hide_env_values = true, hide_short_help = true)]
+    keep_days: Option<Days>,
+
+    /// How often to look for versions that other processes made active, besides what file events tell at
+    /// once [default: 2]
     #[arg(long, value_name = "SECONDS", help_heading = "Times")]
     #[arg(env = "DICTUM_FOLLOW_INTERVAL_SECONDS")]
     #[arg(hide_env_values = true, hide_short_help = true)]
@@ -137,6 +148,8 @@ impl Settings {
                 .or(other.max_classify_message_bytes),
             max_message_bytes: self.max_message_bytes.or(other.max_message_bytes),
             max_reply_bytes: self.max_reply_bytes.or(other.max_reply_bytes),
+            keep_versions: self.keep_versions.or(other.keep_versions),
+            keep_days: self.keep_days.or(other.keep_days),
             follow_interval_seconds: self.follow_interval_seconds.or(other.follow_interval_seconds),
             shutdown_grace_seconds: self.shutdown_grace_seconds.or(other.shutdown_grace_seconds),
             first_byte_timeout_seconds: self
@@ -178,6 +191,7 @@ impl Settings {
             training_threads: self.training_threads.unwrap_or(default.training_threads),
             batch_threads: self.batch_threads.unwrap_or(default.batch_threads),
             follow_interval: seconds(self.follow_interval_seconds, default.follow_interval),
+            retention: args::retention(self.keep_versions, self.keep_days),
             limits: Limits {
                 max_classify_message_bytes: bytes(
                     self.max_classify_message_bytes,
@@ -331,6 +345,8 @@ mod tests {
             ("max_classify_message_bytes", "9999"),
             ("max_message_bytes", "9999"),
             ("max_reply_bytes", "9999"),
+            ("keep_versions", "9"),
+            ("keep_days", "9"),
             ("follow_interval_seconds", "9"),
             ("shutdown_grace_seconds", "9"),
             ("first_byte_timeout_seconds", "9"),
@@ -353,6 +369,8 @@ mod tests {
             // Three counts of threads and jobs, one of streams, five times of nine seconds.
             assert_eq!(debug.matches(": 9,").count() + debug.matches(": 9 ").count(), 4, "{debug}");
             assert_eq!(debug.matches("9s").count(), 5, "{debug}");
+            assert_eq!(config.retention.keep_versions, Some(9));
+            assert_eq!(config.retention.keep_age, Some(Duration::from_secs(9 * 86_400)));
             assert_eq!(debug.matches("9999").count(), 3, "{debug}");
             assert_eq!(config.default_model.expect("it is set").as_str(), "mine");
         }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::args::{CsvArgs, Place, ReportArgs, share};
+use super::args::{CsvArgs, Place, ReportArgs, RetentionArgs, share};
 use super::client::Client;
 use super::error::CliError;
 use super::folder::{Done, Folder, Work};
@@ -82,6 +82,8 @@ pub(super) struct TrainArgs {
     place: Place,
     #[command(flatten)]
     estimator: EstimatorArgs,
+    #[command(flatten)]
+    retention: RetentionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -147,7 +149,8 @@ pub(super) fn run(args: TrainArgs) -> Result<ExitCode, CliError> {
             Place::Folder(models) => {
                 let wants_report = args.report.is_wanted();
                 let work = Work { threads, progress: &progress, wants_report };
-                Folder::open(models)?.train(spec, input, work)?
+                let folder = Folder::open(models)?.with_retention(args.retention.retention());
+                folder.train(spec, input, work)?
             }
             Place::Server(server) => {
                 Done::by_server(Client::connect(&server)?.train(spec, input, &progress)?)

@@ -11,7 +11,8 @@ use crate::proto::model_service_server::ModelService;
 use crate::proto::{
     ActivateModelRequest, ActivateModelResponse, DeleteModelRequest, DeleteModelResponse,
     EvaluateModelRequest, EvaluateModelResponse, GetModelRequest, GetModelResponse,
-    ListModelsRequest, ListModelsResponse, TrainModelRequest,
+    ListModelsRequest, ListModelsResponse, ModelVersion, TrainModelRequest, VerifyModelRequest,
+    VerifyModelResponse,
 };
 
 /// Trains, evaluates and keeps models.
@@ -102,6 +103,20 @@ impl ModelService for ModelKeeper {
         self.blocking(move |models| {
             models.delete(&version)?;
             Ok(DeleteModelResponse {})
+        })
+        .await
+    }
+
+    async fn verify_model(
+        &self,
+        request: Request<VerifyModelRequest>,
+    ) -> Result<Response<VerifyModelResponse>, Status> {
+        let VerifyModelRequest { model, version } = request.into_inner();
+        let version = request::version(&model, version)?;
+        self.blocking(move |models| {
+            let problem = models.verify(&version)?.unwrap_or_default();
+            let model_version = Some(ModelVersion { name: model, version: version.version });
+            Ok(VerifyModelResponse { model_version, problem })
         })
         .await
     }

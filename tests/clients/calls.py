@@ -151,6 +151,8 @@ def manage(client):
     [judged] = client.call("ModelService", "EvaluateModel", {"spec": {"model": "claims"}},
                            {"csv": base64.b64encode(CSV.encode()).decode()})
     assert judged["evaluation"]["example_count"] == "6"
+    [verified] = client.call("ModelService", "VerifyModel", {"model": "claims", "version": 1})
+    assert verified == {"model_version": {"name": "claims", "version": "1"}}, verified
     refused(lambda: client.call("ModelService", "DeleteModel", {"model": "claims", "version": 2}),
             grpc.StatusCode.FAILED_PRECONDITION, None)
     [active] = client.call("ModelService", "ActivateModel", {"model": "claims", "version": 1})

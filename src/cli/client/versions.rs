@@ -3,9 +3,10 @@
 use super::Client;
 use crate::cli::args::VersionRef;
 use crate::cli::error::CliError;
+use crate::cli::folder::Checked;
 use crate::proto::{
     ActivateModelRequest, ActivateModelResponse, DeleteModelRequest, GetModelRequest,
-    ListModelsRequest, Model,
+    ListModelsRequest, Model, ModelVersion, VerifyModelRequest,
 };
 use crate::store::ModelName;
 
@@ -53,5 +54,24 @@ impl Client {
         let VersionRef { name, version } = version;
         let request = DeleteModelRequest { model: name.to_string(), version: *version };
         self.call(self.models().delete_model(request)).map(drop)
+    }
+
+    /// Lets the server read every stored version, or every version of one model.
+    pub(in crate::cli) fn verify(
+        &self,
+        model: Option<&ModelName>,
+    ) -> Result<Vec<Checked>, CliError> {
+        let listed = self.list(model)?;
+        // Version 0 is part of the program.
+        let stored = listed.into_iter().filter_map(|model| model.model_version);
+        let mut stored: Vec<_> = stored.filter(|version| version.version > 0).collect();
+        stored.sort_unstable_by(|a, b| (&a.name, a.version).cmp(&(&b.name, b.version)));
+        stored.into_iter().map(|version| self.check(version)).collect()
+    }
+
+    fn check(&self, version: ModelVersion) -> Result<Checked, CliError> {
+        let request = VerifyModelRequest { model: version.name.clone(), version: version.version };
+        let answer = self.call(self.models().verify_model(request))?;
+        Ok(Checked { version, error: Some(answer.problem).filter(|problem| !problem.is_empty()) })
     }
 }

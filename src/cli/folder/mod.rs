@@ -23,7 +23,7 @@ use crate::proto;
 use crate::server::models::ServedModel;
 use crate::server::request::Target;
 use crate::server::response;
-use crate::store::{ModelName, Repository, StoreError, VersionInfo};
+use crate::store::{ModelName, Repository, Retention, StoreError, VersionInfo};
 
 /// A folder of models.
 #[derive(Debug)]
@@ -35,6 +35,11 @@ impl Folder {
     /// Opens a folder, or the user's own where none is given. It need not exist.
     pub(super) fn open(models: Option<PathBuf>) -> Result<Self, CliError> {
         Ok(Self { repository: Repository::open(models_folder(models)?)? })
+    }
+
+    /// Keeps only these versions when another is stored.
+    pub(super) fn with_retention(self, retention: Retention) -> Self {
+        Self { repository: self.repository.with_retention(retention) }
     }
 
     /// Loads the model meant. Without a name that is the built-in one; a stored model of its name comes
@@ -73,10 +78,7 @@ impl Folder {
         model.active = true;
         if served.version != builtin::VERSION {
             let name: ModelName = served.name.parse().map_err(CliError::Name)?;
-            let versions = self.repository.versions(&name)?;
-            let info = versions.iter().find(|info| info.version == served.version);
-            let unknown = StoreError::UnknownVersion { name, version: served.version };
-            set_stored(&mut model, info.ok_or(unknown)?);
+            set_stored(&mut model, &self.repository.version(&name, served.version)?);
         }
         Ok(model)
     }

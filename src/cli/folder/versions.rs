@@ -6,7 +6,8 @@ use crate::cli::args::VersionRef;
 use crate::cli::error::{CliError, chain};
 use crate::proto::{self, ActivateModelResponse, ModelVersion};
 use crate::server::models::ServedModel;
-use crate::server::request;
+use crate::server::request::{self, Version};
+use crate::server::response;
 use crate::store::{ModelName, StoreError, VersionInfo};
 
 /// A version, or a model as a whole (version 0), and what is wrong with it.
@@ -19,8 +20,8 @@ pub(in crate::cli) struct Checked {
 }
 
 impl Folder {
-    /// Lists versions by name, the newest first, the built-in model among them. No file is read, so
-    /// the list holds what the folder shows.
+    /// Lists versions by name, the newest first, the built-in model among them. Of each file the header
+    /// is read, as a server does.
     pub(in crate::cli) fn list(
         &self,
         model: Option<&ModelName>,
@@ -36,7 +37,10 @@ impl Folder {
             models.extend(self.stored(name)?);
             if *name == built_in {
                 let is_hidden = models.iter().any(|model| model.active && named(model, name));
-                models.push(entry(name, builtin::VERSION, !is_hidden));
+                let model = builtin::model()?;
+                let served =
+                    ServedModel { name: name.to_string(), version: builtin::VERSION, model };
+                models.push(proto::Model { active: !is_hidden, ..response::model(&served) });
             }
         }
         match model {
@@ -107,7 +111,15 @@ impl Folder {
             versions => versions?,
         };
         let describe = |info: &VersionInfo| {
-            let mut model = entry(name, info.version, info.active);
+            let version = Version { name: name.clone(), version: info.version };
+            let mut model = match self.repository.describe(name, info.version) {
+                Ok(description) => response::described(&version, &description),
+                // What is wrong with it, `verify` tells.
+                Err(_) => proto::Model {
+                    model_version: Some(id(name, info.version)),
+                    ..Default::default()
+                },
+            };
             set_stored(&mut model, info);
             model
         };
@@ -119,10 +131,6 @@ impl Checked {
     fn new(name: &ModelName, version: u64, error: Option<String>) -> Self {
         Self { version: id(name, version), error }
     }
-}
-
-fn entry(name: &ModelName, version: u64, active: bool) -> proto::Model {
-    proto::Model { model_version: Some(id(name, version)), active, ..Default::default() }
 }
 
 fn id(name: &ModelName, version: u64) -> ModelVersion {

@@ -47,6 +47,15 @@ impl Home {
         path.to_str().expect("a plain path").to_owned()
     }
 
+    /// Flips a bit in the middle of a file among the models.
+    pub(super) fn damage(&self, path: &str) {
+        let path = self.models().join(path);
+        let mut file = fs::read(&path).expect("a model file");
+        let middle = file.len() / 2;
+        file[middle] ^= 1;
+        fs::write(&path, file).expect("a model file");
+    }
+
     /// Reads a text file that was written here.
     pub(super) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path().join(name)).expect("a text file")

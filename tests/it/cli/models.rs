@@ -65,6 +65,22 @@ fn only_a_version_that_is_not_active_can_be_deleted() {
 }
 
 #[test]
+fn only_as_many_versions_are_kept_as_wanted_and_those_that_answer_or_did() {
+    let home = two_versions();
+    home.run(&["models", "activate", "mine@1"]).done();
+    let csv = home.file("cards.csv", cards_csv());
+    let train = ["train", &csv, "--model", "mine", "--no-activate"];
+    home.run(&train).done();
+    assert_eq!(listed(&home).len(), 4, "all are kept unless something is said");
+    home.run(&[&train[..], &["--keep-versions", "1"]].concat()).done();
+    assert_eq!(listed(&home), ["mine@4", "mine@2", "mine@1*", "news-statements@0*"]);
+    home.run(&[&train[..], &["--keep-versions", "1", "--keep-days", "1"]].concat()).done();
+    assert_eq!(listed(&home).len(), 5, "none is a day old");
+    let ran = home.run(&[&train[..], &["--keep-days=-1"]].concat());
+    assert!(ran.exit_code == Some(2) && ran.stderr.contains("days from 0 to 36500"), "{ran:?}");
+}
+
+#[test]
 fn a_version_is_shown_in_full() {
     let home = two_versions();
     let text = home.run(&["models", "show", "mine@1"]).done();
@@ -83,12 +99,7 @@ fn a_version_is_shown_in_full() {
 fn a_damaged_file_is_found_and_never_becomes_active() {
     let home = two_versions();
     assert_eq!(home.run(&["models", "verify"]).done(), "mine@1  good\nmine@2  good\n");
-    let path = home.models().join("mine/1/model.safetensors");
-    let mut file = fs::read(&path).expect("a model file");
-    let middle = file.len() / 2;
-    file[middle] ^= 1;
-    fs::write(&path, file).expect("a model file");
-
+    home.damage("mine/1/model.safetensors");
     let ran = home.run(&["models", "verify"]);
     assert_eq!(ran.exit_code, Some(1));
     assert!(ran.stdout.starts_with("mine@1  broken: "), "{ran:?}");

@@ -98,8 +98,55 @@ fn a_server_and_a_folder_give_the_same_results() {
         &["models", "show", "mine"],
         &["models", "show"],
         &["models", "list"],
+        &["models", "list", "--json"],
+        &["models", "verify"],
+        &["models", "verify", "mine", "--json"],
     ] {
         assert_eq!(server.run(&home, args).done(), home.run(args).done(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_server_finds_a_damaged_file_and_goes_on_answering() {
+    let home = Home::with_model();
+    let server = Server::start(&home, &[]);
+    home.damage("mine/1/model.safetensors");
+    let ran = server.run(&home, &["models", "verify"]);
+    assert_eq!(ran.exit_code, Some(1));
+    assert!(ran.stdout.starts_with("mine@1  broken: "), "{ran:?}");
+    let answer = server.run(&home, &["classify", "--model", "mine", "I was charged twice."]).done();
+    assert!(answer.starts_with("charge\t"), "{answer}");
+}
+
+/// Two programs on one folder: what one makes active the other answers with within five seconds, by file
+/// events, by looking alone, and where the change was made by neither.
+#[test]
+fn servers_on_one_folder_follow_within_seconds() {
+    let home = Home::with_model();
+    let csv = home.file("cards.csv", cards_csv());
+    let by_event = Server::start(&home, &["--follow-interval-seconds", "3600"]);
+    let by_looking = Server::start(&home, &[]);
+    let shown = |server: &Server| {
+        let model = server.run(&home, &["models", "show", "mine", "--json"]).json();
+        (model["model_version"]["version"].as_u64(), model["active"].as_bool())
+    };
+    let all_show = |version| {
+        let started = Instant::now();
+        while [&by_event, &by_looking].iter().any(|s| shown(s) != (Some(version), Some(true))) {
+            assert!(started.elapsed() < Duration::from_secs(5), "{version} is not followed");
+        }
+    };
+    all_show(1);
+    by_event.run(&home, &["train", &csv, "--model", "mine"]).done();
+    all_show(2);
+    by_looking.run(&home, &["models", "activate", "mine@1"]).done();
+    all_show(1);
+    home.run(&["models", "activate", "mine@2"]).done();
+    all_show(2);
+    for server in [by_event, by_looking] {
+        let answer =
+            server.run(&home, &["classify", "--model", "mine", "--json", "A card."]).json();
+        assert_eq!(answer["model_version"]["version"], 2);
     }
 }
 

@@ -35,7 +35,6 @@ fn wrong_use_ends_with_2_and_says_so_on_stderr() {
         &["evaluate"],
         &["models"],
         &["models", "activate", "mine"],
-        &["models", "verify", "--server", "http://127.0.0.1:1"],
         &["health", "--server", "https://127.0.0.1:1"],
         &["serve", "--listen", "nowhere"],
         &["serve", "--max-jobs", "0"],
