@@ -13,6 +13,9 @@ use crate::store::{ModelName, Retention};
 const MIB: usize = 1024 * 1024;
 const MAX_CONCURRENT_STREAMS: NonZeroU32 = NonZeroU32::new(128).unwrap();
 const MAX_JOBS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+const MAX_CALLS: NonZeroU32 = NonZeroU32::new(4_096).unwrap();
+const MAX_CALLS_PER_CALLER: NonZeroU32 = NonZeroU32::new(1_024).unwrap();
+const MAX_WAITING_BATCHES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Where `dictum serve` listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
@@ -52,6 +55,13 @@ pub struct Limits {
     pub max_concurrent_streams: NonZeroU32,
     /// Trainings and evaluations at the same time; further ones are refused. Default: 4.
     pub max_jobs: NonZeroUsize,
+    /// Calls that classify, train or evaluate at the same time, open streams among them; further ones
+    /// are refused. Default: 4,096.
+    pub max_calls: NonZeroU32,
+    /// The same of one caller: a client certificate, a token, or else an address. Default: 1,024.
+    pub max_calls_per_caller: NonZeroU32,
+    /// Large batches and texts that wait for a thread; further ones are refused. Default: 8.
+    pub max_waiting_batches: NonZeroUsize,
 }
 
 /// How long to wait for what.
@@ -65,6 +75,12 @@ pub struct Timeouts {
     pub keepalive_interval: Duration,
     /// From a ping to its answer, or the connection is closed. Default: 10 s.
     pub keepalive_timeout: Duration,
+    /// How long a call waits for a thread while there is more to do than can be done; then it is
+    /// refused. A burst may wait ten times as long. Default: 10 ms.
+    pub max_wait: Duration,
+    /// How long a client may send nothing while a call waits for it; then the call is ended.
+    /// Default: 5 min.
+    pub stream_idle: Duration,
 }
 
 impl ServeConfig {
@@ -93,6 +109,9 @@ impl Default for Limits {
             max_reply_bytes: 4 * MIB,
             max_concurrent_streams: MAX_CONCURRENT_STREAMS,
             max_jobs: MAX_JOBS,
+            max_calls: MAX_CALLS,
+            max_calls_per_caller: MAX_CALLS_PER_CALLER,
+            max_waiting_batches: MAX_WAITING_BATCHES,
         }
     }
 }
@@ -104,6 +123,8 @@ impl Default for Timeouts {
             first_byte: Duration::from_secs(10),
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(10),
+            max_wait: Duration::from_millis(10),
+            stream_idle: Duration::from_secs(300),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::{self, IsTerminal};
 use std::panic;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -12,6 +13,14 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// The level in force unless told otherwise.
 pub const DEFAULT_LEVEL: &str = "info";
+
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// How many panics there were in this process since [`install`].
+#[must_use]
+pub fn panic_count() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
 
 /// Why logging could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +72,7 @@ pub fn install(level: &str, format: Format) -> Result<(), TelemetryError> {
         Format::Json => records.json().flatten_event(true).finish().try_init()?,
     }
     panic::set_hook(Box::new(|info| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));

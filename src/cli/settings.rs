@@ -203,6 +203,7 @@ impl Settings {
                     .max_concurrent_streams
                     .unwrap_or(limits.max_concurrent_streams),
                 max_jobs: self.max_jobs.unwrap_or(limits.max_jobs),
+                ..limits.clone()
             },
             timeouts: Timeouts {
                 shutdown_grace: seconds(self.shutdown_grace_seconds, timeouts.shutdown_grace),
@@ -215,6 +216,7 @@ impl Settings {
                     self.keepalive_timeout_seconds,
                     timeouts.keepalive_timeout,
                 ),
+                ..timeouts.clone()
             },
             models: default.models,
         })

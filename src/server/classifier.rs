@@ -13,7 +13,6 @@ use super::request::{self, ClassifyOptions};
 use super::response::{self, model_version};
 use super::text::{self, OffsetMap};
 use super::workers::{Workers, classify};
-use crate::model::Model;
 use crate::proto::classifier_service_server::ClassifierService;
 use crate::proto::stream_classify_response::Result as ItemResult;
 use crate::proto::{
@@ -46,6 +45,7 @@ impl ClassifierService for Classifier {
         let options = request::sentence(&sentence, options.as_ref())?;
         let served = self.models.resolve(&options.target).await?;
         let answer = classify(&served.model, &sentence, &options.scoring);
+        served.tally.count(&answer);
         Ok(Response::new(ClassifyResponse {
             classification: Some(response::classification(&answer, &served.model, options.top_k)),
             model_version: Some(model_version(&served)),
@@ -61,6 +61,7 @@ impl ClassifierService for Classifier {
         let served = self.models.resolve(&options.target).await?;
         let answers =
             self.workers.classify_all(&served.model, request.sentences, options.scoring).await?;
+        answers.iter().for_each(|answer| served.tally.count(answer));
         let answers =
             answers.iter().map(|a| response::classification(a, &served.model, options.top_k));
         Ok(Response::new(BatchClassifyResponse {
@@ -92,10 +93,8 @@ impl ClassifierService for Classifier {
         let options = request::text(&request)?;
         let served = self.models.resolve(&options.target).await?;
         let version = model_version(&served);
-        let sentences = self
-            .workers
-            .run(move |left| classify_text(&request, &options, &served.model, left))
-            .await?;
+        let sentences =
+            self.workers.run(move |left| classify_text(&request, &options, &served, left)).await?;
         Ok(Response::new(ClassifyTextResponse { sentences, model_version: Some(version) }))
     }
 }
@@ -121,6 +120,7 @@ async fn classify_item(
     let options = request::item(item)?;
     let served = models.resolve(&options.target).await?;
     let answer = classify(&served.model, &item.sentence, &options.scoring);
+    served.tally.count(&answer);
     Ok((response::classification(&answer, &served.model, options.top_k), served))
 }
 
@@ -128,7 +128,7 @@ async fn classify_item(
 fn classify_text(
     request: &ClassifyTextRequest,
     options: &ClassifyOptions,
-    model: &Model,
+    served: &ServedModel,
     caller_left: &AtomicBool,
 ) -> Vec<ClassifiedSentence> {
     let offsets = OffsetMap::new(&request.text, request.offset_encoding());
@@ -136,8 +136,9 @@ fn classify_text(
     let wanted = places.into_iter().take_while(|_| !caller_left.load(Ordering::Relaxed));
     let classified = wanted.filter_map(|place| {
         let sentence = request.text.get(place.clone())?;
-        let answer = classify(model, sentence, &options.scoring);
-        let mut classification = response::classification(&answer, model, options.top_k);
+        let answer = classify(&served.model, sentence, &options.scoring);
+        served.tally.count(&answer);
+        let mut classification = response::classification(&answer, &served.model, options.top_k);
         let start = place.start;
         response::move_spans(&mut classification, |span| offsets.span_from(start, span));
         Some(ClassifiedSentence {

@@ -69,7 +69,10 @@ pub(crate) fn answer(error: &CallError) -> Answer {
         CallError::TooManyJobs { limit } => {
             Answer::new(Code::ResourceExhausted, "TOO_MANY_JOBS").with("limit", limit).passing()
         }
-        CallError::Incoming(status) => incoming(status),
+        CallError::TooManyBatches { limit } => {
+            Answer::new(Code::ResourceExhausted, "TOO_MANY_BATCHES").with("limit", limit).passing()
+        }
+        CallError::Incoming(status) => meant_by_library(status, MESSAGE_TOO_LARGE),
         CallError::Csv(error) => csv(error),
         CallError::Train(error) => train(error),
         CallError::Store(error) => store(error),
@@ -80,11 +83,6 @@ pub(crate) fn answer(error: &CallError) -> Answer {
 fn invalid(violations: &Violations) -> Answer {
     let reason = violations.listed().first().map_or("REQUEST_INVALID", |first| first.reason);
     Answer::new(Code::InvalidArgument, reason).with("violation_count", &violations.count())
-}
-
-fn incoming(status: &Status) -> Answer {
-    let (code, reason) = meant_by_library(status.code(), MESSAGE_TOO_LARGE);
-    Answer::new(code, reason)
 }
 
 /// What a client sees of a CSV that gave no examples.
@@ -181,13 +179,19 @@ fn store(error: &StoreError) -> Answer {
     }
 }
 
-/// What the library means by a code, with its reason.
-pub(crate) fn meant_by_library(code: Code, too_large: &'static str) -> (Code, &'static str) {
+/// What the library means by a status of its own.
+pub(crate) fn meant_by_library(status: &Status, too_large: &'static str) -> Answer {
+    let code = status.code();
     // Only the size limits of the library use this code; no RPC of ours does.
-    if code == Code::OutOfRange {
-        (Code::ResourceExhausted, too_large)
-    } else {
-        (code, reason_of_code(code))
+    if code != Code::OutOfRange {
+        return Answer::new(code, reason_of_code(code));
+    }
+    let answer = Answer::new(Code::ResourceExhausted, too_large);
+    // Its message is the one place with the numbers: "... found 5 bytes, the limit is: 4 bytes".
+    let mut numbers = status.message().split(' ').filter(|word| word.parse::<u64>().is_ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(value), Some(limit)) => answer.with("value", &value).with("limit", &limit),
+        _ => answer,
     }
 }
 

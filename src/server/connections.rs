@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
+use super::metrics::Metrics;
+use super::metrics::connections::Cut;
 use super::shutdown::Phases;
 
 /// How long to wait when no connection can be accepted, mostly for want of file descriptors.
@@ -27,21 +30,30 @@ pub(crate) struct Connections {
     listener: TcpListener,
     first_byte: Duration,
     phases: Phases,
+    metrics: Arc<Metrics>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connections {
     /// Accepts from `listener`; a connection has `first_byte` to send something.
-    pub(crate) fn new(listener: TcpListener, first_byte: Duration, phases: Phases) -> Self {
-        Self { listener, first_byte, phases, pause: None }
+    pub(crate) fn new(
+        listener: TcpListener,
+        first_byte: Duration,
+        phases: Phases,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { listener, first_byte, phases, metrics, pause: None }
     }
 
     fn admit(&self, stream: TcpStream) -> Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY is not set");
         }
+        self.metrics.connections.accepted.add(1);
+        self.metrics.connections.open.up();
         Connection {
             stream,
+            metrics: Arc::clone(&self.metrics),
             silence: Some(Silence {
                 timeout: Box::pin(sleep(self.first_byte)),
                 draining: cancelled(&self.phases.draining),
@@ -78,6 +90,13 @@ pub(crate) struct Connection {
     /// Until the first byte.
     silence: Option<Silence>,
     closing: Cancelled,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.metrics.connections.open.down();
+    }
 }
 
 /// What ends a connection that has not said anything.
@@ -121,6 +140,7 @@ impl AsyncRead for Connection {
         match (&read, &mut self.silence) {
             (Poll::Pending, Some(silence)) => {
                 ready!(silence.poll_end(cx));
+                self.metrics.connections.cut(Cut::Silence);
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
             _ => read,

@@ -48,6 +48,12 @@ pub(crate) enum CallError {
         /// How many may run.
         limit: usize,
     },
+    /// As many large batches and texts wait for a thread as may.
+    #[error("{limit} batches and texts are waiting, no more are taken")]
+    TooManyBatches {
+        /// How many may wait.
+        limit: u64,
+    },
     /// The call's messages could not be received.
     #[error("the request stream failed: {}", .0.message())]
     Incoming(Status),

@@ -6,13 +6,18 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::error::CallError;
+use super::metrics::Metrics;
+use super::metrics::calls::Shed;
+use super::metrics::jobs::{Job, JobEnd};
 use crate::config::ServeConfig;
 use crate::store::ModelName;
+use crate::train::TrainError;
 
 /// What runs, and how much more may.
 #[derive(Debug)]
@@ -20,6 +25,7 @@ pub(crate) struct Jobs {
     pool: ThreadPool,
     limit: usize,
     slots: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
     in_training: Arc<InTraining>,
 }
 
@@ -27,7 +33,10 @@ type InTraining = Mutex<HashSet<ModelName>>;
 
 impl Jobs {
     /// Starts the pool.
-    pub(crate) fn start(config: &ServeConfig) -> Result<Self, ThreadPoolBuildError> {
+    pub(crate) fn start(
+        config: &ServeConfig,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ThreadPoolBuildError> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(config.training_threads.get())
             .thread_name(|i| format!("dictum-train-{i}"))
@@ -37,6 +46,7 @@ impl Jobs {
             pool,
             limit,
             slots: Arc::new(Semaphore::new(limit)),
+            metrics,
             in_training: Arc::default(),
         })
     }
@@ -47,10 +57,20 @@ impl Jobs {
     }
 
     /// Room for one more job, or a refusal at once.
-    pub(crate) fn slot(&self) -> Result<OwnedSemaphorePermit, CallError> {
-        Arc::clone(&self.slots)
-            .try_acquire_owned()
-            .map_err(|_none_left| CallError::TooManyJobs { limit: self.limit })
+    pub(crate) fn slot(&self, job: Job) -> Result<Slot, CallError> {
+        let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() else {
+            self.metrics.calls.shed(Shed::Jobs);
+            return Err(CallError::TooManyJobs { limit: self.limit });
+        };
+        self.metrics.jobs.begin();
+        Ok(Slot {
+            _permit: permit,
+            job,
+            began: Instant::now(),
+            // A job that panics says nothing else.
+            end: JobEnd::Failed,
+            metrics: Arc::clone(&self.metrics),
+        })
     }
 
     /// The right to train a model, for as long as it is held.
@@ -60,6 +80,38 @@ impl Jobs {
         } else {
             Err(CallError::TrainingRunning { name: name.clone() })
         }
+    }
+}
+
+/// Room for a job, which is counted when it is given back.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    _permit: OwnedSemaphorePermit,
+    job: Job,
+    began: Instant,
+    end: JobEnd,
+    metrics: Arc<Metrics>,
+}
+
+impl Slot {
+    /// Does the job.
+    pub(crate) fn run<T>(
+        mut self,
+        work: impl FnOnce() -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let result = work();
+        self.end = match &result {
+            Ok(_) => JobEnd::Done,
+            Err(CallError::Train(TrainError::Cancelled)) => JobEnd::Cancelled,
+            Err(_) => JobEnd::Failed,
+        };
+        result
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.metrics.jobs.end(self.job, self.end, self.began.elapsed());
     }
 }
 

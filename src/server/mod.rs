@@ -3,7 +3,8 @@
 //! In the order of a call:
 //!
 //! - `connections`: sockets, closed when they stay silent.
-//! - `edge`, `deadline`: the layer around every call: panics, deadlines, statuses.
+//! - `edge`: the layer around every call: counted, panics, deadlines, statuses.
+//! - `admission`: which calls are taken when there is too much to do. `methods`: which there are.
 //! - `classifier`, `models_service`, `health`, `reflection`: one thin adapter per service.
 //! - `request`, `spec`: what a client sent becomes checked values.
 //! - `models`, `catalogue`: which version of each model answers, and what else there is.
@@ -12,21 +13,24 @@
 //! - `activation`: whether a new version is to answer, and why.
 //! - `response`: answers become messages. `error`, `codes`, `status`: what goes wrong, and what a
 //!   client sees of it.
+//! - `metrics`: what is counted, for Prometheus.
 //! - `shutdown`: the end, in steps of bounded length.
 
 #![warn(clippy::indexing_slicing, reason = "requests choose the indices")]
 
 pub(crate) mod activation;
+mod admission;
 mod caller;
 mod catalogue;
 mod classifier;
 pub(crate) mod codes;
 mod connections;
-mod deadline;
 mod edge;
 pub(crate) mod error;
 mod health;
 mod jobs;
+mod methods;
+pub(crate) mod metrics;
 pub(crate) mod models;
 mod models_service;
 mod progress;
@@ -54,11 +58,13 @@ use tonic::transport::Server;
 use crate::builtin::{self, BuiltInError};
 use crate::config::ServeConfig;
 use crate::store::StoreError;
+use admission::{AdmissionLayer, WorkLimits};
 use classifier::Classifier;
 use connections::Connections;
 use edge::EdgeLayer;
 use health::HealthReporter;
 use jobs::Jobs;
+use metrics::Metrics;
 use models::Models;
 use models_service::ModelKeeper;
 use shutdown::Phases;
@@ -93,6 +99,22 @@ pub enum ServeError {
     Ended(&'static str),
 }
 
+/// Where a server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For calls.
+    pub calls: TcpListener,
+    /// For scrapes of the metrics: `GET /metrics` over HTTP/1, open to whoever can connect.
+    pub metrics: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    /// Calls only.
+    fn from(calls: TcpListener) -> Self {
+        Self { calls, metrics: None }
+    }
+}
+
 /// Serves on a listener until `shutdown` is ready and, after that, until the calls that run are done
 /// or [`crate::config::Timeouts::shutdown_grace`] is over.
 ///
@@ -104,12 +126,14 @@ pub enum ServeError {
 /// See [`ServeError`]. A model that cannot be loaded is none: it is logged, and the others serve.
 pub async fn serve(
     config: ServeConfig,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let models = Arc::new(Models::open(&config)?);
-    let jobs = Arc::new(Jobs::start(&config)?);
-    let workers = Arc::new(Workers::start(config.batch_threads)?);
+    let Listeners { calls: listener, metrics: scrapes } = listeners.into();
+    let metrics = Arc::new(Metrics::default());
+    let jobs = Arc::new(Jobs::start(&config, Arc::clone(&metrics))?);
+    let workers = Arc::new(Workers::start(&config, Arc::clone(&metrics))?);
     let (health, health_service) = HealthReporter::new(&routes::SERVICES);
     let services = routes::Services {
         classifier: Classifier::new(Arc::clone(&models), workers),
@@ -118,17 +142,28 @@ pub async fn serve(
     };
     let phases = Phases::default();
     let first_byte = config.timeouts.first_byte;
+    let idle = config.timeouts.stream_idle;
     let server = transport(&config)
-        .layer(EdgeLayer::new(phases.aborting.clone()))
+        .layer(EdgeLayer::new(phases.aborting.clone(), idle, Arc::clone(&metrics)))
+        .layer(AdmissionLayer::new(work_limits(&config), Arc::clone(&metrics)))
         .add_routes(services.routes(&config.limits)?)
         .serve_with_incoming_shutdown(
-            Connections::new(listener, first_byte, phases.clone()),
+            Connections::new(listener, first_byte, phases.clone(), Arc::clone(&metrics)),
             phases.draining.clone().cancelled_owned(),
         );
     tokio::select! {
         ended = server => Ok(ended?),
+        never = publish(scrapes, metrics::Page::new(metrics, Arc::clone(&models))) => match never {},
         Err(error) = keep_models(&models, &jobs, &health, &config) => Err(error),
         () = phases.conduct(shutdown, || health.stop(), config.timeouts.shutdown_grace) => Ok(()),
+    }
+}
+
+/// Serves the metrics, where they are wanted.
+async fn publish(scrapes: Option<TcpListener>, page: metrics::Page) -> Infallible {
+    match scrapes {
+        Some(listener) => metrics::endpoint::serve(listener, page).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -139,6 +174,14 @@ fn transport(config: &ServeConfig) -> Server {
         .max_concurrent_streams(config.limits.max_concurrent_streams.get())
         .http2_keepalive_interval(Some(config.timeouts.keepalive_interval))
         .http2_keepalive_timeout(Some(config.timeouts.keepalive_timeout))
+}
+
+fn work_limits(config: &ServeConfig) -> WorkLimits {
+    WorkLimits {
+        calls: config.limits.max_calls.get().into(),
+        calls_per_caller: config.limits.max_calls_per_caller.get().into(),
+        wait: config.timeouts.max_wait,
+    }
 }
 
 /// Loads the models, then follows what other processes make active.

@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use super::codes::{Answer, answer, csv, meant_by_library};
+use super::edge::current_request_id;
 use super::error::{CallError, Violation, Violations};
 use crate::proto;
 use crate::train::TrainError;
@@ -28,6 +29,12 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl From<CallError> for Status {
     fn from(error: CallError) -> Self {
+        if let CallError::Incoming(status) = &error
+            && !status.details().is_empty()
+        {
+            // A layer of ours has said all there is to say.
+            return status.clone();
+        }
         let answer = answer(&error);
         let mut details =
             ErrorDetails::with_error_info(answer.reason, DOMAIN, answer.metadata.clone());
@@ -52,8 +59,8 @@ impl From<CallError> for proto::ItemError {
 /// specification asks for: a message over the limit is `RESOURCE_EXHAUSTED`. `too_large` says which
 /// message that would be.
 pub(crate) fn complete(status: &Status, too_large: &'static str) -> Status {
-    let (code, reason) = meant_by_library(status.code(), too_large);
-    of_server(code, reason, status.message())
+    let Answer { code, reason, metadata, .. } = meant_by_library(status, too_large);
+    with_info(code, status.message(), ErrorDetails::with_error_info(reason, DOMAIN, metadata))
 }
 
 /// The health service does not know a service of that name.
@@ -63,7 +70,27 @@ pub(crate) fn unknown_service() -> Status {
 
 /// A status of the server itself, about a call and not about what it asked for.
 pub(crate) fn of_server(code: Code, reason: &'static str, text: &str) -> Status {
-    let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    with_info(code, text, ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new()))
+}
+
+/// There is too much to do just now: refused at once, to be tried again. `limit` is what was hit.
+pub(crate) fn overload(reason: &'static str, text: &str, limit: u64) -> Status {
+    let metadata = HashMap::from([("limit".to_owned(), limit.to_string())]);
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
+    details.set_retry_info(Some(RETRY_DELAY));
+    with_info(Code::ResourceExhausted, text, details)
+}
+
+/// The client has sent nothing for too long.
+pub(crate) fn idle(limit: Duration) -> Status {
+    let seconds = limit.as_secs_f64().to_string();
+    let text = format!("nothing was sent for {seconds} s, the call is ended");
+    let metadata = HashMap::from([("limit_seconds".to_owned(), seconds)]);
+    let details = ErrorDetails::with_error_info("STREAM_IDLE", DOMAIN, metadata);
+    with_info(Code::Aborted, &text, details)
+}
+
+fn with_info(code: Code, text: &str, details: ErrorDetails) -> Status {
     let text = if text.is_empty() { code.description() } else { text };
     Status::with_error_details(code, cut(text, MAX_MESSAGE_BYTES), details)
 }
@@ -77,7 +104,7 @@ fn message(error: &CallError, code: Code) -> String {
     } else {
         return cut(&error.to_string(), MAX_MESSAGE_BYTES);
     };
-    tracing::error!(error = chain(error), ?code, "call failed");
+    tracing::error!(error = chain(error), ?code, request_id = current_request_id(), "call failed");
     public.to_owned()
 }
 
@@ -112,6 +139,7 @@ fn violations_of(error: &CallError) -> Option<Violations> {
         | CallError::BuiltInFixed { .. }
         | CallError::TrainingRunning { .. }
         | CallError::TooManyJobs { .. }
+        | CallError::TooManyBatches { .. }
         | CallError::Incoming(_)
         | CallError::Store(_)
         | CallError::BuiltIn(_)

@@ -15,6 +15,7 @@ use super::caller::Caller;
 use super::catalogue;
 use super::error::CallError;
 use super::jobs::{Jobs, spawn};
+use super::metrics::jobs::Job;
 use super::models::{Models, ServedModel};
 use super::progress::Reporter;
 use super::response::{self, model_version};
@@ -54,14 +55,14 @@ impl Workshop {
         let (spec, upload) = upload::begin(requests).await?;
         let plan = TrainingPlan::try_from(spec)?;
         let claim = self.jobs.claim(&plan.name)?;
-        let slot = self.jobs.slot()?;
+        let slot = self.jobs.slot(Job::Training)?;
         let caller = Caller::default();
         let reporter = Reporter::new(updates, caller.left());
         let (sender, pieces) = mpsc::channel(PIECES_UNDERWAY);
         let result = spawn(move || {
             // Both are held to the end of the job, not of the call.
-            let (_claim, _slot) = (claim, slot);
-            self.train_here(&plan, pieces, &reporter)
+            let _claim = claim;
+            slot.run(|| self.train_here(&plan, pieces, &reporter))
         })?;
         pump_until_done(upload, sender, result).await
     }
@@ -130,16 +131,14 @@ impl Workshop {
         let (spec, upload) = upload::begin(requests).await?;
         let (target, csv) = spec::evaluation(spec)?;
         let served = self.models.resolve(&target).await?;
-        let slot = self.jobs.slot()?;
+        let slot = self.jobs.slot(Job::Evaluation)?;
         let caller = Caller::default();
         // Nobody hears of the progress; the reporter is there to end the work.
         let (updates, _) = mpsc::channel(1);
         let reporter = Reporter::new(updates, caller.left());
         let (sender, pieces) = mpsc::channel(PIECES_UNDERWAY);
-        let result = spawn(move || {
-            let _slot = slot;
-            self.evaluate_here(&served, &csv, pieces, &reporter)
-        })?;
+        let result =
+            spawn(move || slot.run(|| self.evaluate_here(&served, &csv, pieces, &reporter)))?;
         pump_until_done(upload, sender, result).await
     }
 

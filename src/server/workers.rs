@@ -1,17 +1,20 @@
 //! Classifying: a sentence at once on the thread that asks, many on a bounded pool.
 
 use std::cell::Cell;
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::caller::Caller;
 use super::error::CallError;
+use super::metrics::Metrics;
+use super::metrics::calls::Shed;
+use super::metrics::figures::Level;
+use crate::config::ServeConfig;
 use crate::model::{Classification, Model, Options, Scorer};
 
 /// Up to so many sentences, and so many bytes of them, are classified at once: about 100 µs.
@@ -39,16 +42,29 @@ pub(crate) struct Workers {
     pool: Arc<ThreadPool>,
     /// As many jobs as threads are in the pool; the others wait outside, where they can be dropped.
     slots: Arc<Semaphore>,
+    waiting: Level,
+    max_waiting: u64,
+    metrics: Arc<Metrics>,
 }
 
 impl Workers {
     /// Starts the threads.
-    pub(crate) fn start(n_threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
+    pub(crate) fn start(
+        config: &ServeConfig,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ThreadPoolBuildError> {
+        let n_threads = config.batch_threads;
         let pool = ThreadPoolBuilder::new()
             .num_threads(n_threads.get())
             .thread_name(|i| format!("dictum-batch-{i}"))
             .build()?;
-        Ok(Self { pool: Arc::new(pool), slots: Arc::new(Semaphore::new(n_threads.get())) })
+        Ok(Self {
+            pool: Arc::new(pool),
+            slots: Arc::new(Semaphore::new(n_threads.get())),
+            waiting: Level::default(),
+            max_waiting: config.limits.max_waiting_batches.get().try_into().unwrap_or(u64::MAX),
+            metrics,
+        })
     }
 
     /// Classifies sentences, in order. Small jobs run at once; large ones end early when the caller
@@ -74,13 +90,27 @@ impl Workers {
         .await
     }
 
+    /// Waits for a thread, unless too many do.
+    async fn slot(&self) -> Result<OwnedSemaphorePermit, CallError> {
+        let slots = Arc::clone(&self.slots);
+        if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
+            return Ok(slot);
+        }
+        let place = Waiting(&self.waiting);
+        if place.0.up() > self.max_waiting {
+            self.metrics.calls.shed(Shed::Batches);
+            return Err(CallError::TooManyBatches { limit: self.max_waiting });
+        }
+        let slot = slots.acquire_owned().await;
+        slot.map_err(|_closed| CallError::Internal("the pool is closed"))
+    }
+
     /// Runs a job on the pool. It is told when nobody waits for it any more.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&AtomicBool) -> T + Send + 'static,
     ) -> Result<T, CallError> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await;
-        let slot = slot.map_err(|_closed| CallError::Internal("the pool is closed"))?;
+        let slot = self.slot().await?;
         let caller = Caller::default();
         let caller_left = caller.left();
         let (sender, receiver) = oneshot::channel();
@@ -100,8 +130,19 @@ impl Workers {
     }
 }
 
+/// A job that waits for a thread, until it is dropped.
+struct Waiting<'a>(&'a Level);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.down();
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
 
     fn wait_for(flag: &AtomicBool) {
@@ -111,7 +152,10 @@ mod tests {
     }
 
     fn workers() -> Workers {
-        Workers::start(NonZeroUsize::MIN).expect("one thread")
+        let mut config = ServeConfig::new(std::path::PathBuf::new());
+        config.batch_threads = NonZeroUsize::MIN;
+        config.limits.max_waiting_batches = NonZeroUsize::MIN;
+        Workers::start(&config, Arc::default()).expect("one thread")
     }
 
     #[tokio::test]
@@ -120,6 +164,27 @@ mod tests {
         let panicked: Result<(), _> = workers.run(|_| panic!("on purpose")).await;
         assert!(matches!(panicked, Err(CallError::Internal(_))));
         assert_eq!(workers.run(|_| 7).await.expect("the pool lives"), 7);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_would_wait_behind_too_many_is_refused() {
+        let workers = Arc::new(workers());
+        let run = || {
+            let workers = Arc::clone(&workers);
+            tokio::spawn(async move { workers.run(wait_for).await })
+        };
+        let (running, waiting) = (run(), run());
+        while workers.waiting.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = workers.run(|_| ()).await;
+        assert!(matches!(refused, Err(CallError::TooManyBatches { limit: 1 })), "{refused:?}");
+        running.abort();
+        waiting.abort();
+        while workers.run(|_| ()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(workers.waiting.get(), 0);
     }
 
     #[tokio::test]

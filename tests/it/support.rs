@@ -13,7 +13,7 @@ use dictum::proto::{
     ClassifyOptions, ClassifyRequest, ClassifyResponse, ListModelsRequest, Model,
     TrainModelRequest, TrainModelResponse, TrainingSpec,
 };
-use dictum::server::{ServeError, serve};
+use dictum::server::{Listeners, ServeError, serve};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -33,6 +33,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A running server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) metrics_address: SocketAddr,
     folder: Arc<TempDir>,
     shutdown: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), ServeError>>,
@@ -55,13 +56,16 @@ pub(crate) async fn spawn_server_with(
 ) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
+    let scrapes = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let metrics_address = scrapes.local_addr().expect("an address");
     let mut config = ServeConfig::new(folder.path().to_owned());
     change(&mut config);
+    let listeners = Listeners { calls: listener, metrics: Some(scrapes) };
     let (shutdown, signal) = oneshot::channel();
-    let ended = tokio::spawn(serve(config, listener, async {
+    let ended = tokio::spawn(serve(config, listeners, async {
         signal.await.expect("the test says when");
     }));
-    let server = Server { address, folder, shutdown, ended };
+    let server = Server { address, metrics_address, folder, shutdown, ended };
     server.wait_until_it_serves().await;
     server
 }

@@ -133,7 +133,7 @@ impl Folder {
         if activate {
             self.repository.activate(&plan.name, version)?;
         }
-        Ok(ServedModel { name: plan.name.to_string(), version, model })
+        Ok(ServedModel::new(plan.name.to_string(), version, model))
     }
 
     /// Judges a model, and says on which sentences it is wrong.

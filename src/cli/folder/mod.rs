@@ -53,7 +53,7 @@ impl Folder {
             0 => self.repository.active(&name)?,
             version => Some(version),
         };
-        let served = |version, model| ServedModel { name: name.to_string(), version, model };
+        let served = |version, model| ServedModel::new(name.to_string(), version, model);
         match version {
             Some(version) => Ok(served(version, self.load(&name, version)?)),
             None if name.as_str() == builtin::NAME => {

@@ -38,8 +38,7 @@ impl Folder {
             if *name == built_in {
                 let is_hidden = models.iter().any(|model| model.active && named(model, name));
                 let model = builtin::model()?;
-                let served =
-                    ServedModel { name: name.to_string(), version: builtin::VERSION, model };
+                let served = ServedModel::new(name.to_string(), builtin::VERSION, model);
                 models.push(proto::Model { active: !is_hidden, ..response::model(&served) });
             }
         }
@@ -64,7 +63,7 @@ impl Folder {
         let VersionRef { name, version } = version;
         let model = self.load(name, *version)?;
         let previous = self.repository.activate(name, *version)?;
-        let served = ServedModel { name: name.to_string(), version: *version, model };
+        let served = ServedModel::new(name.to_string(), *version, model);
         Ok(ActivateModelResponse {
             model: Some(self.describe(&served)?),
             previous_version: previous.unwrap_or_default(),

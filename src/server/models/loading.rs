@@ -163,10 +163,6 @@ impl Models {
             path: self.repository.root().join(name.as_str()).join(version.to_string()),
             problem: problem.into(),
         })?;
-        Ok(Arc::new(ServedModel {
-            name: name.to_string(),
-            version: *version,
-            model: Arc::new(model),
-        }))
+        Ok(Arc::new(ServedModel::new(name.to_string(), *version, Arc::new(model))))
     }
 }

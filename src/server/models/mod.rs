@@ -13,6 +13,7 @@ mod following;
 mod loading;
 mod memory;
 mod recent;
+pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use tokio::task::spawn_blocking;
 
 use super::activation::Incumbent;
 use super::error::CallError;
+use super::metrics::figures::Count;
 use super::request::{Target, Version};
 use super::response;
 use super::status::chain;
@@ -38,6 +40,7 @@ use crate::store::{ModelName, Repository, StoreError};
 pub(crate) use following::follow;
 use loading::Gates;
 use memory::Memory;
+use tally::Tally;
 
 /// Requests that may load a version at the same time; further ones wait, without a thread.
 const MAX_LOADS: usize = 4;
@@ -51,6 +54,16 @@ pub(crate) struct ServedModel {
     pub(crate) version: u64,
     /// The classifier.
     pub(crate) model: Arc<Model>,
+    /// What it has answered.
+    pub(crate) tally: Tally,
+}
+
+impl ServedModel {
+    /// A model that is about to answer.
+    pub(crate) fn new(name: String, version: u64, model: Arc<Model>) -> Self {
+        let tally = Tally::new(model.labels().len());
+        Self { name, version, model, tally }
+    }
 }
 
 type Active = HashMap<String, Arc<ServedModel>>;
@@ -68,6 +81,7 @@ pub(crate) struct Models {
     loads: Arc<Semaphore>,
     /// Whether the folder could be listed when it was last looked at.
     folder_is_readable: AtomicBool,
+    swaps: Count,
 }
 
 /// The right to move pointers and to swap what answers. While it is held a pointer that was read stays what
@@ -88,6 +102,7 @@ impl Models {
             gates: Gates::default(),
             loads: Arc::new(Semaphore::new(MAX_LOADS)),
             folder_is_readable: AtomicBool::new(true),
+            swaps: Count::default(),
         })
     }
 
@@ -99,11 +114,7 @@ impl Models {
     /// Begins to answer: with the built-in model, and the active version of every stored one, read in
     /// parallel. A broken one is logged and does not stop the others.
     pub(crate) fn start(&self, built_in: Arc<Model>) {
-        let built_in = ServedModel {
-            name: builtin::NAME.to_owned(),
-            version: builtin::VERSION,
-            model: built_in,
-        };
+        let built_in = ServedModel::new(builtin::NAME.to_owned(), builtin::VERSION, built_in);
         let active = Active::from([(built_in.name.clone(), Arc::new(built_in))]);
         let loaded = self.load_changed(&active);
         self.active.store(Arc::new(Some(with(&active, &loaded))));
@@ -122,6 +133,11 @@ impl Models {
         let mut answering: Vec<_> = active.iter().flat_map(HashMap::values).cloned().collect();
         answering.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         answering
+    }
+
+    /// How often another version of a model began to answer.
+    pub(crate) fn swaps(&self) -> u64 {
+        self.swaps.get()
     }
 
     /// The version of a model that answers now. Does not block.
@@ -180,8 +196,7 @@ impl Models {
             CallError::Internal("a trained model is unusable")
         })?;
         let version = self.repository.publish(name, parts)?;
-        let served = ServedModel { name: name.to_string(), version, model: Arc::new(model) };
-        let served = Arc::new(served);
+        let served = Arc::new(ServedModel::new(name.to_string(), version, Arc::new(model)));
         if activate {
             let turn = self.turn();
             self.repository.activate(name, version)?;
@@ -288,6 +303,7 @@ impl Models {
             self.active.store(Arc::new(Some(with(active, served))));
         }
         for new in served {
+            self.swaps.add(1);
             tracing::info!(model = new.name, version = new.version, "active");
             if let Some(old) = active.get(&new.name) {
                 self.memory.retire(old);

@@ -10,15 +10,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status};
 
-use super::status;
+use crate::server::status;
 
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// Ends one call in time. Costs nothing to speak of until the call has to wait.
 #[derive(Debug)]
-pub(crate) struct CallEnd {
+pub(super) struct CallEnd {
     deadline: Option<Instant>,
-    abort: CancellationToken,
     waiting: Option<Pin<Box<Waiting>>>,
 }
 
@@ -29,22 +28,23 @@ struct Waiting {
 }
 
 impl CallEnd {
-    /// The end of a call with these headers, on a server that ends all calls by `abort`.
-    pub(crate) fn new(headers: &HeaderMap, abort: CancellationToken) -> Self {
-        let deadline = timeout(headers).and_then(|timeout| Instant::now().checked_add(timeout));
-        Self { deadline, abort, waiting: None }
+    /// The end of a call with these headers.
+    pub(super) fn new(headers: &HeaderMap, arrived: Instant) -> Self {
+        let deadline = timeout(headers).and_then(|timeout| arrived.checked_add(timeout));
+        Self { deadline, waiting: None }
     }
 
-    /// The status with which the call must end now, without arranging to be woken.
+    /// The status with which the call must end now, without arranging to be woken. The server ends all
+    /// calls by `abort`.
     ///
     /// The clock is read and the timer not asked: tonic's own timer for the same deadline was started
     /// later, so whenever that one has fired, this says so too, and before tonic does.
-    pub(crate) fn now(&self) -> Option<Status> {
+    pub(super) fn now(&self, abort: &CancellationToken) -> Option<Status> {
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             let code = Code::DeadlineExceeded;
             return Some(status::of_server(code, "DEADLINE_EXCEEDED", "the deadline has passed"));
         }
-        if self.abort.is_cancelled() {
+        if abort.is_cancelled() {
             let code = Code::Unavailable;
             return Some(status::of_server(code, "STOPPING", "the server is stopping"));
         }
@@ -52,18 +52,18 @@ impl CallEnd {
     }
 
     /// The status with which the call must end, once it must.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, abort: &CancellationToken) -> Poll<Status> {
         let waiting = self.waiting.get_or_insert_with(|| {
             Box::pin(Waiting {
                 deadline: self.deadline.map(|deadline| Box::pin(sleep_until(deadline))),
-                abort: Box::pin(self.abort.clone().cancelled_owned()),
+                abort: Box::pin(abort.clone().cancelled_owned()),
             })
         });
         // Both are asked, so that both wake the call.
         let timer = waiting.deadline.as_mut().map(|timer| timer.as_mut().poll(cx));
-        let abort = waiting.abort.as_mut().poll(cx);
-        let is_over = abort.is_ready() || timer.is_some_and(|timer| timer.is_ready());
-        let end = self.now();
+        let aborted = waiting.abort.as_mut().poll(cx);
+        let is_over = aborted.is_ready() || timer.is_some_and(|timer| timer.is_ready());
+        let end = self.now(abort);
         debug_assert!(end.is_some() || !is_over, "a timer that is ahead of its clock");
         end.map_or(Poll::Pending, Poll::Ready)
     }
@@ -122,10 +122,10 @@ mod tests {
     async fn a_call_ends_at_its_deadline_and_not_before() {
         let mut headers = HeaderMap::new();
         headers.insert(GRPC_TIMEOUT, "20m".parse().expect("a header"));
-        let mut end = CallEnd::new(&headers, CancellationToken::new());
-        assert!(end.now().is_none());
-        let began = Instant::now();
-        let status = std::future::poll_fn(|cx| end.poll(cx)).await;
+        let (began, abort) = (Instant::now(), CancellationToken::new());
+        let mut end = CallEnd::new(&headers, began);
+        assert!(end.now(&abort).is_none());
+        let status = std::future::poll_fn(|cx| end.poll(cx, &abort)).await;
         assert_eq!(status.code(), Code::DeadlineExceeded);
         assert!(began.elapsed() >= Duration::from_millis(20));
     }
@@ -133,9 +133,9 @@ mod tests {
     #[tokio::test]
     async fn a_call_ends_when_the_server_ends_all_calls() {
         let abort = CancellationToken::new();
-        let mut end = CallEnd::new(&HeaderMap::new(), abort.clone());
-        assert!(end.now().is_none());
-        let (status, ()) = tokio::join!(std::future::poll_fn(|cx| end.poll(cx)), async {
+        let mut end = CallEnd::new(&HeaderMap::new(), Instant::now());
+        assert!(end.now(&abort).is_none());
+        let (status, ()) = tokio::join!(std::future::poll_fn(|cx| end.poll(cx, &abort)), async {
             abort.cancel();
         });
         assert_eq!(status.code(), Code::Unavailable);

@@ -1,0 +1,85 @@
+//! How many calls each caller has running.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use http::Request;
+use tonic::transport::server::TcpConnectInfo;
+
+use crate::server::metrics::figures::Level;
+
+/// Callers that are remembered before those that have left are forgotten.
+const FEW: usize = 1_024;
+
+/// Who calls: the address of the peer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Caller(IpAddr);
+
+impl Caller {
+    /// Who sent a request.
+    pub(super) fn of<I>(request: &Request<I>) -> Option<Self> {
+        let connection = request.extensions().get::<TcpConnectInfo>()?;
+        Some(Self(connection.remote_addr()?.ip()))
+    }
+}
+
+/// What each caller has running.
+#[derive(Debug, Default)]
+pub(super) struct Callers {
+    running: Mutex<HashMap<Caller, Weak<Level>>>,
+}
+
+impl Callers {
+    /// Counts one more call of a caller, unless it has as many as it may.
+    pub(super) fn share(&self, caller: Caller, limit: u64) -> Option<Share> {
+        let share = Share(self.level(caller));
+        (share.0.up() <= limit).then_some(share)
+    }
+
+    fn level(&self, caller: Caller) -> Arc<Level> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(level) = running.get(&caller).and_then(Weak::upgrade) {
+            return level;
+        }
+        if running.len() >= FEW {
+            running.retain(|_, level| level.strong_count() > 0);
+        }
+        let level = Arc::default();
+        running.insert(caller, Arc::downgrade(&level));
+        level
+    }
+}
+
+/// A call that is counted for its caller, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Share(Arc<Level>);
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.down();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn callers_are_counted_apart_and_forgotten_when_they_have_left() {
+        let callers = Callers::default();
+        let caller = |n| Caller(IpAddr::V4(Ipv4Addr::from_bits(n)));
+        let one = callers.share(caller(1), 1).expect("room");
+        assert!(callers.share(caller(1), 1).is_none());
+        assert!(callers.share(caller(2), 1).is_some());
+        drop(one);
+        let held = callers.share(caller(1), 1).expect("room again");
+        for n in 2..5_000 {
+            callers.share(caller(n), 1).expect("room");
+        }
+        assert!(callers.running.lock().expect("no panic").len() <= FEW);
+        drop(held);
+    }
+}

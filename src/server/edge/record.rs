@@ -1,0 +1,82 @@
+//! A call from its arrival to its end, whatever ends it: counted, timed, and written down where the log's
+//! level asks for it (`debug`, or `dictum::access=debug`).
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Request};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+
+use super::Shared;
+use super::request_id::RequestId;
+use crate::server::codes::reason_of_code;
+use crate::server::methods::Method;
+
+/// Counts a call when it is dropped, which is when it has ended.
+#[derive(Debug)]
+pub(super) struct CallRecord {
+    shared: Arc<Shared>,
+    method: Method,
+    id: RequestId,
+    arrived: Instant,
+    /// Until there is one: the code of a call whose client has gone.
+    code: Code,
+}
+
+impl CallRecord {
+    /// A call has arrived.
+    pub(super) fn new<I>(shared: &Arc<Shared>, request: &Request<I>) -> Self {
+        let method = Method::of(request.uri().path());
+        shared.metrics.calls.begin(method);
+        Self {
+            shared: Arc::clone(shared),
+            method,
+            id: RequestId::new(request.headers()),
+            arrived: Instant::now(),
+            code: Code::Cancelled,
+        }
+    }
+
+    /// When it arrived.
+    pub(super) fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
+    /// Ends all calls.
+    pub(super) fn abort(&self) -> &CancellationToken {
+        &self.shared.abort
+    }
+
+    /// Which call it is.
+    pub(super) fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// The id, for the client.
+    pub(super) fn request_id(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(self.id.text()).ok()
+    }
+
+    /// The reply has its status.
+    pub(super) fn answered(&mut self, code: Code) {
+        self.code = code;
+    }
+}
+
+impl Drop for CallRecord {
+    fn drop(&mut self) {
+        let time = self.arrived.elapsed();
+        self.shared.metrics.calls.end(self.method, self.code, time);
+        if tracing::enabled!(target: "dictum::access", tracing::Level::DEBUG) {
+            tracing::debug!(
+                target: "dictum::access",
+                request_id = self.id.text(),
+                method = self.method.name(),
+                code = reason_of_code(self.code),
+                micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
+                "call"
+            );
+        }
+    }
+}
