@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use crate::store::{ModelName, Retention};
+use crate::store::{ModelName, Retention, Signatures};
 
 const MIB: usize = 1024 * 1024;
 const MAX_CONCURRENT_STREAMS: NonZeroU32 = NonZeroU32::new(128).unwrap();
@@ -27,6 +27,8 @@ pub struct ServeConfig {
     pub models: PathBuf,
     /// The model that answers when a request names none; `None`: the built-in one.
     pub default_model: Option<ModelName>,
+    /// Whose signatures of models are asked for, and who signs what is trained. Default: nobody.
+    pub signatures: Signatures,
     /// Threads that train and evaluate. Default: one per core.
     pub training_threads: NonZeroUsize,
     /// Threads that classify large batches and texts. Default: one per core.
@@ -91,6 +93,7 @@ impl ServeConfig {
         Self {
             models,
             default_model: None,
+            signatures: Signatures::default(),
             training_threads: n_cores,
             batch_threads: n_cores,
             follow_interval: Duration::from_secs(2),

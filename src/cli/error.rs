@@ -16,7 +16,7 @@ use crate::model::PartsError;
 use crate::report::ReportError;
 use crate::server::codes::reason_of_code;
 use crate::server::error::CallError;
-use crate::store::{NameError, StoreError};
+use crate::store::{KeyError, NameError, StoreError};
 use crate::telemetry::TelemetryError;
 use crate::train::TrainError;
 use crate::train::examples::CsvError;
@@ -130,6 +130,14 @@ pub(super) enum CliError {
         /// What is wrong, and where.
         problem: String,
     },
+    /// A key file is unusable.
+    #[error("{path}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: KeyError,
+    },
     /// The logs cannot be written as wanted.
     #[error("cannot log")]
     Log(#[source] TelemetryError),
@@ -179,6 +187,7 @@ impl CliError {
             | Self::Start(_)
             | Self::Answer { .. }
             | Self::Json(_)
+            | Self::Key { .. }
             | Self::Config { .. } => "",
         };
         hint.to_owned()
@@ -195,7 +204,11 @@ impl CliError {
         complain(&format!("{}{}", chain(self), self.hint()));
         if matches!(
             self,
-            Self::Refused(_) | Self::Config { .. } | Self::Log(_) | Self::ReportOfServer
+            Self::Refused(_)
+                | Self::Config { .. }
+                | Self::Key { .. }
+                | Self::Log(_)
+                | Self::ReportOfServer
         ) {
             return ExitCode::from(WRONG_USE);
         }

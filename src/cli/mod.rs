@@ -12,6 +12,7 @@ mod evaluate;
 mod folder;
 mod health;
 mod input;
+mod keys;
 mod lines;
 mod models;
 mod output;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use super::args::{self, Days, models_folder};
 use super::error::CliError;
+use super::keys;
 use crate::config::{DEFAULT_LISTEN, Limits, ServeConfig, Timeouts};
 use crate::store::ModelName;
 use crate::telemetry;
@@ -32,6 +33,12 @@ pub(super) struct Settings {
     #[arg(long, value_name = "NAME", env = "DICTUM_DEFAULT_MODEL", hide_env_values = true)]
     #[serde(deserialize_with = "parsed")]
     default_model: Option<ModelName>,
+    /// PEM file with public keys: only models signed by one of them answer [default: any model]
+    #[arg(long, value_name = "FILE", env = "DICTUM_TRUSTED_KEYS", hide_env_values = true)]
+    trusted_keys: Option<PathBuf>,
+    /// PEM file with the secret key that signs what is trained here [default: it is not signed]
+    #[arg(long, value_name = "FILE", env = "DICTUM_SIGNING_KEY", hide_env_values = true)]
+    signing_key: Option<PathBuf>,
     /// What is logged: error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL", env = "DICTUM_LOG_LEVEL", hide_env_values = true)]
     log_level: Option<String>,
@@ -137,6 +144,8 @@ impl Settings {
             listen: self.listen.or(other.listen),
             models: self.models.or(other.models),
             default_model: self.default_model.or(other.default_model),
+            trusted_keys: self.trusted_keys.or(other.trusted_keys),
+            signing_key: self.signing_key.or(other.signing_key),
             log_level: self.log_level.or(other.log_level),
             log_format: self.log_format.or(other.log_format),
             training_threads: self.training_threads.or(other.training_threads),
@@ -188,6 +197,7 @@ impl Settings {
         let ServeConfig { limits, timeouts, .. } = &default;
         Ok(ServeConfig {
             default_model: self.default_model,
+            signatures: keys::signatures(self.trusted_keys.as_ref(), self.signing_key.as_ref())?,
             training_threads: self.training_threads.unwrap_or(default.training_threads),
             batch_threads: self.batch_threads.unwrap_or(default.batch_threads),
             follow_interval: seconds(self.follow_interval_seconds, default.follow_interval),
@@ -334,7 +344,11 @@ mod tests {
 
     #[test]
     fn every_setting_is_a_flag_and_a_key_and_reaches_the_server() {
+        let pem = |name| format!("'{}/tests/keys/{name}'", env!("CARGO_MANIFEST_DIR"));
+        let (trusted_keys, signing_key) = (pem("public.pem"), pem("secret.pem"));
         let keys = [
+            ("trusted_keys", &*trusted_keys),
+            ("signing_key", &signing_key),
             ("listen", "'127.0.0.1:9'"),
             ("models", "'m'"),
             ("default_model", "'mine'"),
@@ -375,6 +389,7 @@ mod tests {
             assert_eq!(config.retention.keep_age, Some(Duration::from_secs(9 * 86_400)));
             assert_eq!(debug.matches("9999").count(), 3, "{debug}");
             assert_eq!(config.default_model.expect("it is set").as_str(), "mine");
+            assert!(debug.contains("TrustedKeys([") && debug.contains("Signer("), "{debug}");
         }
         let n_flags = <Settings as Args>::augment_args(clap::Command::new("probe"));
         assert_eq!(n_flags.get_arguments().count(), keys.len(), "a setting without a test");

@@ -21,6 +21,7 @@ pub(crate) fn describe(models: &Models, served: &ServedModel) -> Result<proto::M
             .parse()
             .map_err(|_malformed| CallError::Internal("a stored model has no proper name"))?;
         set_stored(&mut model, &models.repository().version(&name, served.version)?);
+        model.signature = signature(models, &name, served.version);
     }
     model.active = models.active_version(&served.name) == Some(served.version);
     Ok(model)
@@ -103,11 +104,16 @@ fn list_entry(models: &Models, entry: &Entry) -> proto::Model {
         model_version: Some(proto::ModelVersion { name: entry.name.clone(), version }),
         ..proto::Model::default()
     });
-    if let Some((_, info)) = &entry.stored {
+    if let Some((stored, info)) = &entry.stored {
         set_stored(&mut model, info);
+        model.signature = signature(models, &stored.name, version);
     }
     model.active = models.active_version(&entry.name) == Some(version);
     model
+}
+
+fn signature(models: &Models, name: &ModelName, version: u64) -> Option<proto::Signature> {
+    response::signature(models.repository().signature(name, version))
 }
 
 fn set_stored(model: &mut proto::Model, info: &VersionInfo) {

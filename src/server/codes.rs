@@ -57,6 +57,7 @@ pub(crate) fn answer(error: &CallError) -> Answer {
         CallError::Damaged { name, version } => Answer::new(Code::DataLoss, "MODEL_DAMAGED")
             .with("model", name)
             .with("version", version),
+        CallError::NoSigningKey => Answer::new(Code::FailedPrecondition, "SIGNING_KEY_MISSING"),
         CallError::BuiltInNotTrainable { name } => {
             Answer::new(Code::PermissionDenied, "MODEL_BUILT_IN").with("model", name)
         }
@@ -162,6 +163,11 @@ fn store(error: &StoreError) -> Answer {
         }
         StoreError::VersionIsActive { name, version } => {
             Answer::new(Code::FailedPrecondition, "VERSION_IS_ACTIVE")
+                .with("model", name)
+                .with("version", version)
+        }
+        StoreError::Untrusted { name, version, .. } => {
+            Answer::new(Code::FailedPrecondition, "MODEL_UNTRUSTED")
                 .with("model", name)
                 .with("version", version)
         }

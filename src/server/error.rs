@@ -24,6 +24,12 @@ pub(crate) enum CallError {
         /// The version.
         version: u64,
     },
+    /// This server asks for signatures and cannot sign what it trains.
+    #[error(
+        "only signed models answer here, and there is no signing key: train without activation, sign the \
+         version, then activate it"
+    )]
+    NoSigningKey,
     /// The built-in model cannot be trained over.
     #[error("{name} is the built-in model and cannot be trained, choose another name")]
     BuiltInNotTrainable {

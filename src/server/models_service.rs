@@ -5,7 +5,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::catalogue;
 use super::error::CallError;
+use super::models::Verdict;
 use super::request;
+use super::response;
 use super::training::{TrainingReplies, Workshop};
 use crate::proto::model_service_server::ModelService;
 use crate::proto::{
@@ -114,9 +116,12 @@ impl ModelService for ModelKeeper {
         let VerifyModelRequest { model, version } = request.into_inner();
         let version = request::version(&model, version)?;
         self.blocking(move |models| {
-            let problem = models.verify(&version)?.unwrap_or_default();
+            let (signature, problem) = match models.verify(&version)? {
+                Verdict::Good(signature) => (signature.map(response::signed_by), String::new()),
+                Verdict::Bad(problem) => (None, problem),
+            };
             let model_version = Some(ModelVersion { name: model, version: version.version });
-            Ok(VerifyModelResponse { model_version, problem })
+            Ok(VerifyModelResponse { model_version, problem, signature })
         })
         .await
     }

@@ -3,6 +3,7 @@
 use super::models::ServedModel;
 use super::request::Version;
 use super::spec::TrainingPlan;
+use super::status::chain;
 use crate::features::{Span, View};
 use crate::model::{
     AbstainReason, ChosenSettings, Classification, Contribution, CoveragePoint, Evaluation,
@@ -10,6 +11,7 @@ use crate::model::{
 };
 use crate::proto;
 use crate::store::format::Description;
+use crate::store::{Signature, StoreError};
 use crate::train::examples::{DataReport, FindingCode};
 use crate::train::{Threshold, Trained};
 
@@ -87,6 +89,22 @@ pub(crate) fn move_spans(
 
 fn name_of(labels: &[String], position: usize) -> String {
     labels.get(position).cloned().unwrap_or_default()
+}
+
+/// Who signed a version. What cannot be read is logged.
+pub(crate) fn signature(found: Result<Option<Signature>, StoreError>) -> Option<proto::Signature> {
+    match found {
+        Ok(signature) => signature.map(signed_by),
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "a signature cannot be read");
+            Some(proto::Signature::default())
+        }
+    }
+}
+
+/// Who signed a version.
+pub(crate) fn signed_by(signature: Signature) -> proto::Signature {
+    proto::Signature { public_key: signature.key.to_string() }
 }
 
 /// A judgement.

@@ -135,6 +135,7 @@ fn violations_of(error: &CallError) -> Option<Violations> {
         CallError::Train(_)
         | CallError::Starting
         | CallError::Damaged { .. }
+        | CallError::NoSigningKey
         | CallError::BuiltInNotTrainable { .. }
         | CallError::BuiltInFixed { .. }
         | CallError::TrainingRunning { .. }

@@ -19,7 +19,7 @@ use super::metrics::jobs::Job;
 use super::models::{Models, ServedModel};
 use super::progress::Reporter;
 use super::response::{self, model_version};
-use super::spec::{self, TrainingPlan};
+use super::spec::{self, TrainingPlan, Wish};
 use super::upload::{self, PIECES_UNDERWAY, Pieces, Upload, UploadMessage};
 use crate::proto::train_model_response::Update;
 use crate::proto::{
@@ -54,6 +54,9 @@ impl Workshop {
     ) -> Result<TrainModelResponse, CallError> {
         let (spec, upload) = upload::begin(requests).await?;
         let plan = TrainingPlan::try_from(spec)?;
+        if plan.wish != Wish::Store && !plan.validate_only {
+            self.models.check_activates_own()?;
+        }
         let claim = self.jobs.claim(&plan.name)?;
         let slot = self.jobs.slot(Job::Training)?;
         let caller = Caller::default();

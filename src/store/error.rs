@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::ModelName;
+use super::{ModelName, SignatureError};
 use crate::model::PartsError;
 
 /// Why the store did not do what it was asked.
@@ -74,6 +74,16 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong with it.
         problem: FormatError,
+    },
+    /// Nobody whose word is taken vouches for the version.
+    #[error("version {version} of model {name} is refused: {problem}")]
+    Untrusted {
+        /// The model.
+        name: ModelName,
+        /// The version.
+        version: u64,
+        /// What is wrong with its signature.
+        problem: SignatureError,
     },
     /// The operating system refused.
     #[error("{action} {path}")]

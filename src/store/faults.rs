@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use super::{
-    ModelName, Repository, Retention, StoreError, folder,
+    ModelName, Repository, Retention, Signer, StoreError, folder,
     simulated::{Fault, SimulatedFiles},
 };
 use crate::model::arbitrary;
@@ -28,9 +28,10 @@ enum Operation {
     Publish,
     Activate(u64),
     Delete(u64),
+    Sign(u64),
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     Case::new("publish the first version", 0, Operation::Publish),
     Case::new("publish another version", 2, Operation::Publish),
     Case {
@@ -38,6 +39,7 @@ const CASES: [Case; 6] = [
         ..Case::new("publish with retention", 4, Operation::Publish)
     },
     Case::new("activate", 3, Operation::Activate(2)),
+    Case::new("sign", 3, Operation::Sign(2)),
     Case::new("delete", 3, Operation::Delete(2)),
     Case::new("delete the newest", 3, Operation::Delete(3)),
 ];
@@ -72,6 +74,7 @@ impl Case {
             }
             Operation::Activate(version) => repository.activate(&name(), version).map(|_| ()),
             Operation::Delete(version) => repository.delete(&name(), version),
+            Operation::Sign(version) => repository.sign(&name(), version, &signer()),
         }
     }
 
@@ -110,7 +113,7 @@ impl Case {
 
     fn before(&self) -> Contents {
         let versions: Vec<_> = (1..=self.n_versions.into()).collect();
-        Contents { active: versions.first().copied(), versions }
+        Contents { active: versions.first().copied(), versions, signed: Vec::new() }
     }
 
     fn after(&self) -> Contents {
@@ -119,6 +122,7 @@ impl Case {
             Operation::Publish => contents.versions.push(u64::from(self.n_versions) + 1),
             Operation::Activate(version) => contents.active = Some(version),
             Operation::Delete(version) => contents.versions.retain(|v| *v != version),
+            Operation::Sign(version) => contents.signed.push(version),
         }
         if self.retention.keep_versions.is_some() {
             contents.versions = vec![1, u64::from(self.n_versions) + 1];
@@ -173,6 +177,8 @@ fn at_every_loss(files: &SimulatedFiles, mut after: impl FnMut(&SimulatedFiles))
 struct Contents {
     versions: Vec<u64>,
     active: Option<u64>,
+    /// Those with a signature, which fits.
+    signed: Vec<u64>,
 }
 
 fn contents(repository: &Repository) -> Contents {
@@ -187,7 +193,13 @@ fn contents(repository: &Repository) -> Contents {
     }
     let active = repository.active(&name()).unwrap();
     assert!(active.is_none_or(|active| versions.contains(&active)), "the pointer points nowhere");
-    Contents { versions, active }
+    let mut signed = versions.clone();
+    signed.retain(|v| repository.checked_signature(&name(), *v).unwrap().is_some());
+    Contents { versions, active, signed }
+}
+
+fn signer() -> Signer {
+    Signer::from_pem(include_str!("../../tests/keys/secret.pem")).unwrap()
 }
 
 fn name() -> ModelName {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! NAME/7/model.safetensors   version 7
+//! NAME/7/signature           who vouches for it, if anybody does
 //! NAME/active                "7\n", and on a second line the version that was active before, if any
 //! NAME/last-deleted          the highest number of a deleted version, so that no number is used twice
 //! NAME/.lock                 locked by whoever writes
@@ -18,10 +19,13 @@ use std::{
 use super::{
     ModelName, StoreError,
     files::{Entry, Files, Kind},
+    signature::MAX_SIGNATURE_BYTES,
 };
 
 /// Name of the model file in the folder of its version.
 pub(super) const MODEL_FILE: &str = "model.safetensors";
+/// Name of the signature beside it.
+pub(super) const SIGNATURE: &str = "signature";
 /// Name of the pointer to the active version.
 pub(super) const ACTIVE: &str = "active";
 /// Name of the record of the highest number of a deleted version.
@@ -91,6 +95,11 @@ impl ModelFolder<'_> {
             Some(file) => Ok((self.version_path(version).join(MODEL_FILE), file)),
             None => Err(self.unknown(version)?),
         }
+    }
+
+    /// Returns the content of the signature of a version, or `None` where there is none.
+    pub(super) fn signature(&self, version: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.small_file(self.version_path(version).join(SIGNATURE), MAX_SIGNATURE_BYTES)
     }
 
     /// Returns what the pointer says, or `None` where there is none.
@@ -176,16 +185,24 @@ impl ModelFolder<'_> {
     /// Reads a file of version numbers, one a line, or `None` where there is no such file.
     fn record(&self, file: &str) -> Result<Option<Vec<u64>>, StoreError> {
         let path = self.path.join(file);
+        let Some(content) = self.small_file(path.clone(), MAX_RECORD_BYTES)? else {
+            return Ok(None);
+        };
+        match parse_record(&content) {
+            Some(versions) => Ok(Some(versions)),
+            None => Err(StoreError::Record { path }),
+        }
+    }
+
+    /// Reads a file, or returns `None` where there is none.
+    fn small_file(&self, path: PathBuf, max_bytes: u64) -> Result<Option<Vec<u8>>, StoreError> {
         match self.entry(&path)? {
             None => return Ok(None),
             Some(entry) if entry.kind == Kind::File => {}
             Some(_) => return Err(StoreError::NotPlain { path }),
         }
-        match self.files.read(&path, MAX_RECORD_BYTES) {
-            Ok(content) => match parse_record(&content) {
-                Some(versions) => Ok(Some(versions)),
-                None => Err(StoreError::Record { path }),
-            },
+        match self.files.read(&path, max_bytes) {
+            Ok(content) => Ok(Some(content)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(StoreError::io("read", &path)(e)),
         }

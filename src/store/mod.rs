@@ -5,6 +5,7 @@
 //! - `repository`: numbered versions of named models, and which of them is active.
 //! - `folder`, `writer`: one model's folder, read and written.
 //! - `retention`: which versions are kept.
+//! - [`signature`]: who vouches for a version.
 //! - `watch`: word of changes.
 //! - `files`: the file operations all this is made of.
 //!
@@ -22,6 +23,7 @@
 //!    with its process. Readers need no lock.
 //! 9. A file that differs from what was written is refused, down to a single bit.
 //! 10. Nothing outside the folder is read or written: names are checked, links refused.
+//! 11. Where trusted keys are given, a version that none of them signed is not loaded.
 
 mod error;
 mod files;
@@ -30,6 +32,7 @@ pub mod format;
 mod name;
 mod repository;
 mod retention;
+pub mod signature;
 mod watch;
 mod writer;
 
@@ -42,4 +45,5 @@ pub use error::{FormatError, StoreError};
 pub use name::{ModelName, NameError};
 pub use repository::{Repository, VersionInfo};
 pub use retention::Retention;
+pub use signature::{KeyError, KeyId, Signature, SignatureError, Signatures, Signer, TrustedKeys};
 pub use watch::Watch;

@@ -328,9 +328,14 @@ impl Files for SimulatedFiles {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.step(Step::Adds)?;
-        assert_eq!(from.parent(), to.parent(), "renames stay in one folder");
         let node = state.find(from)?;
-        state.change(from, vec![(last_name(from), None), (last_name(to), Some(node))])
+        let (gone, there) = ((last_name(from), None), (last_name(to), Some(node)));
+        if from.parent() == to.parent() {
+            return state.change(from, vec![gone, there]);
+        }
+        // Between folders a loss of power may keep one change without the other.
+        state.change(to, vec![there])?;
+        state.change(from, vec![gone])
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

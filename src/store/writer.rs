@@ -14,7 +14,8 @@ use std::{
 use super::{
     ModelName, StoreError,
     files::{Files, Kind, Lock},
-    folder::{ACTIVE, LAST_DELETED, LOCK, MODEL_FILE, ModelFolder, Pointer, TEMPORARY},
+    folder::{ACTIVE, LAST_DELETED, LOCK, MODEL_FILE, ModelFolder, Pointer, SIGNATURE, TEMPORARY},
+    signature::{Signature, Signer, Subject},
 };
 
 /// First pause between two attempts to get the lock; each is twice the one before.
@@ -43,8 +44,8 @@ impl<'a> Writer<'a> {
         Ok(writer)
     }
 
-    /// Stores a model file as the next version, and returns its number.
-    pub(super) fn publish(&self, file: &[u8]) -> Result<u64, StoreError> {
+    /// Stores a model file as the next version, signed if there is a signer, and returns its number.
+    pub(super) fn publish(&self, file: &[u8], signer: Option<&Signer>) -> Result<u64, StoreError> {
         let exhausted = || StoreError::Exhausted { name: self.folder.name.clone() };
         let version = self.folder.highest_number()?.checked_add(1).ok_or_else(exhausted)?;
         let temporary = self.temporary(&version.to_string());
@@ -53,10 +54,34 @@ impl<'a> Writer<'a> {
             files.create_folder(&temporary).map_err(StoreError::io("create", &temporary))?;
             let path = temporary.join(MODEL_FILE);
             files.write_synced(&path, file).map_err(StoreError::io("write", &path))?;
+            if let Some(signer) = signer {
+                let name = self.folder.name;
+                let line = signer.sign(Subject { name, version, file }).to_line();
+                let path = temporary.join(SIGNATURE);
+                files
+                    .write_synced(&path, line.as_bytes())
+                    .map_err(StoreError::io("write", &path))?;
+            }
             self.sync(&temporary)?;
             self.put_in_place(&temporary, &self.folder.version_path(version))
         })?;
         Ok(version)
+    }
+
+    /// Puts a signature beside the model file of a version, in place of the one that may be there.
+    pub(super) fn sign(&self, version: u64, signature: Signature) -> Result<(), StoreError> {
+        self.folder.model_file(version)?;
+        let folder = self.folder.version_path(version);
+        let temporary = self.temporary(SIGNATURE);
+        self.unless_failed(&temporary, || {
+            let line = signature.to_line();
+            self.folder
+                .files
+                .write_synced(&temporary, line.as_bytes())
+                .map_err(StoreError::io("write", &temporary))?;
+            self.put_in_place(&temporary, &folder.join(SIGNATURE))?;
+            self.sync(&folder)
+        })
     }
 
     /// Makes a version the active one, and returns which was before.

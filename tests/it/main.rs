@@ -22,6 +22,7 @@ mod overload;
 mod raw;
 mod reflection;
 mod shutdown;
+mod signatures;
 mod support;
 mod text;
 mod train;

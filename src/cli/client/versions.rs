@@ -72,6 +72,8 @@ impl Client {
     fn check(&self, version: ModelVersion) -> Result<Checked, CliError> {
         let request = VerifyModelRequest { model: version.name.clone(), version: version.version };
         let answer = self.call(self.models().verify_model(request))?;
-        Ok(Checked { version, error: Some(answer.problem).filter(|problem| !problem.is_empty()) })
+        let error = Some(answer.problem).filter(|problem| !problem.is_empty());
+        let signed_by = answer.signature.unwrap_or_default().public_key;
+        Ok(Checked { version, signed_by, error })
     }
 }

@@ -23,7 +23,7 @@ use crate::proto;
 use crate::server::models::ServedModel;
 use crate::server::request::Target;
 use crate::server::response;
-use crate::store::{ModelName, Repository, Retention, StoreError, VersionInfo};
+use crate::store::{ModelName, Repository, Retention, Signatures, StoreError, VersionInfo};
 
 /// A folder of models.
 #[derive(Debug)]
@@ -40,6 +40,11 @@ impl Folder {
     /// Keeps only these versions when another is stored.
     pub(super) fn with_retention(self, retention: Retention) -> Self {
         Self { repository: self.repository.with_retention(retention) }
+    }
+
+    /// Asks for signatures.
+    pub(super) fn with_signatures(self, signatures: Signatures) -> Self {
+        Self { repository: self.repository.with_signatures(signatures) }
     }
 
     /// Loads the model meant. Without a name that is the built-in one; a stored model of its name comes
@@ -78,16 +83,19 @@ impl Folder {
         model.active = true;
         if served.version != builtin::VERSION {
             let name: ModelName = served.name.parse().map_err(CliError::Name)?;
-            set_stored(&mut model, &self.repository.version(&name, served.version)?);
+            let info = self.repository.version(&name, served.version)?;
+            self.set_stored(&mut model, &name, &info);
         }
         Ok(model)
     }
-}
 
-fn set_stored(model: &mut proto::Model, info: &VersionInfo) {
-    model.active = info.active;
-    model.size_bytes = info.size_bytes;
-    model.create_time = Some(info.created.into());
+    /// Says of a version what the folder shows.
+    fn set_stored(&self, model: &mut proto::Model, name: &ModelName, info: &VersionInfo) {
+        model.active = info.active;
+        model.size_bytes = info.size_bytes;
+        model.create_time = Some(info.created.into());
+        model.signature = response::signature(self.repository.signature(name, info.version));
+    }
 }
 
 fn built_in_name() -> Result<ModelName, CliError> {

@@ -1,20 +1,22 @@
 //! What versions there are, which is active, which are broken.
 
-use super::{Folder, built_in_name, set_stored};
+use super::{Folder, built_in_name};
 use crate::builtin;
-use crate::cli::args::VersionRef;
+use crate::cli::args::{ModelRef, VersionRef};
 use crate::cli::error::{CliError, chain};
 use crate::proto::{self, ActivateModelResponse, ModelVersion};
 use crate::server::models::ServedModel;
 use crate::server::request::{self, Version};
 use crate::server::response;
-use crate::store::{ModelName, StoreError, VersionInfo};
+use crate::store::{ModelName, Signer, StoreError, VersionInfo};
 
 /// A version, or a model as a whole (version 0), and what is wrong with it.
 #[derive(Debug)]
 pub(in crate::cli) struct Checked {
     /// What was checked.
     pub(in crate::cli) version: ModelVersion,
+    /// The public key whose signature fits it; empty: none.
+    pub(in crate::cli) signed_by: String,
     /// What is wrong; `None`: nothing.
     pub(in crate::cli) error: Option<String>,
 }
@@ -75,6 +77,21 @@ impl Folder {
         Ok(self.repository.delete(&version.name, version.version)?)
     }
 
+    /// Signs a version, the active one where none is named, and returns which it was.
+    pub(in crate::cli) fn sign(
+        &self,
+        model: &ModelRef,
+        signer: &Signer,
+    ) -> Result<VersionRef, CliError> {
+        let name = model.name.clone();
+        let version = match model.version {
+            Some(version) => version,
+            None => self.repository.load_active(&name)?.0,
+        };
+        self.repository.sign(&name, version, signer)?;
+        Ok(VersionRef { name, version })
+    }
+
     /// Reads every version there is, or every version of one model, as a server would.
     pub(in crate::cli) fn verify(
         &self,
@@ -94,14 +111,19 @@ impl Folder {
                 Err(StoreError::UnknownModel { name }) => {
                     return Err(StoreError::UnknownModel { name }.into());
                 }
-                Err(error) => checked.push(Checked::new(&name, 0, Some(chain(&error)))),
+                Err(error) => checked.push(Checked::new(&name, 0, Err(error.into()))),
             }
         }
         Ok(checked)
     }
 
     fn check(&self, name: &ModelName, version: u64) -> Checked {
-        Checked::new(name, version, self.load(name, version).err().map(|error| chain(&error)))
+        let signed_by = || {
+            self.load(name, version)?;
+            let signature = self.repository.checked_signature(name, version)?;
+            Ok(signature.map(|signature| signature.key.to_string()).unwrap_or_default())
+        };
+        Checked::new(name, version, signed_by())
     }
 
     fn stored(&self, name: &ModelName) -> Result<Vec<proto::Model>, CliError> {
@@ -119,7 +141,7 @@ impl Folder {
                     ..Default::default()
                 },
             };
-            set_stored(&mut model, info);
+            self.set_stored(&mut model, name, info);
             model
         };
         Ok(versions.iter().rev().map(describe).collect())
@@ -127,8 +149,12 @@ impl Folder {
 }
 
 impl Checked {
-    fn new(name: &ModelName, version: u64, error: Option<String>) -> Self {
-        Self { version: id(name, version), error }
+    fn new(name: &ModelName, version: u64, checked: Result<String, CliError>) -> Self {
+        let (signed_by, error) = match checked {
+            Ok(signed_by) => (signed_by, None),
+            Err(error) => (String::new(), Some(chain(&error))),
+        };
+        Self { version: id(name, version), signed_by, error }
     }
 }
 

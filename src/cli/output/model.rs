@@ -8,16 +8,22 @@ use crate::proto::{ChosenSettings, ChosenView, Model, View, Weighting};
 
 /// Most labels that are named in one line.
 const MAX_LABELS: usize = 5;
+/// Digits of a public key that tell it from others in a list.
+const KEY_DIGITS: usize = 10;
 
 /// Returns versions as a list.
 pub(in crate::cli) fn list(models: &[Model], format: Format) -> String {
-    let mut table = Table::titled(&[
+    let mut columns = vec![
         ("model", Align::Left),
         ("version", Align::Right),
         ("state", Align::Left),
         ("size", Align::Right),
         ("trained", Align::Left),
-    ]);
+    ];
+    if models.iter().any(|model| model.signature.is_some()) {
+        columns.push(("signed by", Align::Left));
+    }
+    let mut table = Table::titled(&columns);
     for model in models {
         let id = model.model_version.as_ref();
         let (name, number) = id.map_or(("", 0), |v| (v.name.as_str(), v.version));
@@ -27,7 +33,11 @@ pub(in crate::cli) fn list(models: &[Model], format: Format) -> String {
             _ => (size(model.size_bytes), time(model)),
         };
         let state = if model.active { "active" } else { "" };
-        table.row([name.to_owned(), number.to_string(), state.to_owned(), size, trained]);
+        let mut row = vec![name.to_owned(), number.to_string(), state.to_owned(), size, trained];
+        if columns.len() > row.len() {
+            row.push(signer(model).chars().take(KEY_DIGITS).collect());
+        }
+        table.row(row);
     }
     table.render(format)
 }
@@ -68,6 +78,15 @@ pub(in crate::cli) fn hint(model: &Model) -> String {
     format!("\n{FAINT}Try it: dictum classify --model {name} --explain \"A sentence\"{FAINT:#}\n")
 }
 
+/// The key that signed a version; empty: nobody did.
+fn signer(model: &Model) -> &str {
+    match &model.signature {
+        Some(signature) if signature.public_key.is_empty() => "unreadable",
+        Some(signature) => &signature.public_key,
+        None => "",
+    }
+}
+
 fn n_examples(model: &Model) -> u64 {
     model.labels.iter().map(|label| label.example_count).sum()
 }
@@ -98,6 +117,9 @@ fn facts(model: &Model) -> Table {
         fact("folds", format!("{}, seed {}", settings.folds, settings.seed));
     }
     fact("data digest", model.data_digest.clone());
+    if model.signature.is_some() {
+        fact("signed by", signer(model).to_owned());
+    }
     table
 }
 

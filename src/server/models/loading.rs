@@ -137,8 +137,7 @@ impl Models {
             }
             Err(error) => {
                 tracing::error!(model = %name, version = number, error = chain(&error), "not loaded");
-                self.memory.keep_failure(version);
-                Err(CallError::Damaged { name: name.clone(), version: *number })
+                Err(self.memory.keep_failure(version, &error))
             }
         }
     }

@@ -11,6 +11,7 @@ use super::recent::Recent;
 use crate::proto;
 use crate::server::error::CallError;
 use crate::server::request::Version;
+use crate::store::{SignatureError, StoreError};
 
 /// How long a version that could not be loaded is not tried again.
 const FAILURE_REST: Duration = Duration::from_secs(30);
@@ -30,7 +31,8 @@ pub(super) struct Memory(Mutex<Kept>);
 #[derive(Debug)]
 struct Kept {
     models: Recent<Version, Arc<ServedModel>>,
-    failures: Recent<Version, Instant>,
+    /// When they were tried, and what is wrong with their signature if that is why.
+    failures: Recent<Version, (Instant, Option<SignatureError>)>,
     /// Swapped out. Kept until no request holds them, so that none has to free a model.
     retired: Vec<Arc<ServedModel>>,
     summaries: Recent<Version, proto::Model>,
@@ -55,10 +57,7 @@ impl Memory {
             return Ok(Some(Arc::clone(served)));
         }
         match kept.failures.get(version) {
-            Some(at) if at.elapsed() < FAILURE_REST => {
-                let Version { name, version } = version.clone();
-                Err(CallError::Damaged { name, version })
-            }
+            Some((at, problem)) if at.elapsed() < FAILURE_REST => Err(refusal(version, *problem)),
             _ => Ok(None),
         }
     }
@@ -87,9 +86,17 @@ impl Memory {
         self.kept().models.keys().cloned().collect()
     }
 
-    /// Takes note that a version cannot be loaded.
-    pub(super) fn keep_failure(&self, version: &Version) {
-        self.kept().failures.insert(version.clone(), Instant::now());
+    /// Takes note that a version cannot be loaded, and returns what to say of it.
+    pub(super) fn keep_failure(&self, version: &Version, error: &StoreError) -> CallError {
+        let untrusted =
+            if let StoreError::Untrusted { problem, .. } = error { Some(*problem) } else { None };
+        self.kept().failures.insert(version.clone(), (Instant::now(), untrusted));
+        refusal(version, untrusted)
+    }
+
+    /// Lets a version be tried again at once.
+    pub(super) fn forget_failure(&self, version: &Version) {
+        self.kept().failures.remove(version);
     }
 
     /// What a list says of a version, if that is known.
@@ -118,6 +125,14 @@ impl Memory {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // What a panic may leave behind is a missing entry of a cache.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refusal(version: &Version, untrusted: Option<SignatureError>) -> CallError {
+    let Version { name, version } = version.clone();
+    match untrusted {
+        Some(problem) => StoreError::Untrusted { name, version, problem }.into(),
+        None => CallError::Damaged { name, version },
     }
 }
 

@@ -36,7 +36,7 @@ use crate::builtin;
 use crate::config::ServeConfig;
 use crate::model::{Model, Parts};
 use crate::proto;
-use crate::store::{ModelName, Repository, StoreError};
+use crate::store::{ModelName, Repository, Signature, StoreError};
 pub(crate) use following::follow;
 use loading::Gates;
 use memory::Memory;
@@ -64,6 +64,15 @@ impl ServedModel {
         let tally = Tally::new(model.labels().len());
         Self { name, version, model, tally }
     }
+}
+
+/// What reading a version anew showed.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It is whole, and its signature fits, if it has one.
+    Good(Option<Signature>),
+    /// What is wrong with it.
+    Bad(String),
 }
 
 type Active = HashMap<String, Arc<ServedModel>>;
@@ -94,7 +103,9 @@ impl Models {
     pub(crate) fn open(config: &ServeConfig) -> Result<Self, StoreError> {
         let name = config.default_model.as_ref().map_or(builtin::NAME, ModelName::as_str);
         Ok(Self {
-            repository: Repository::open(&config.models)?.with_retention(config.retention),
+            repository: Repository::open(&config.models)?
+                .with_retention(config.retention)
+                .with_signatures(config.signatures.clone()),
             default_name: name.to_owned(),
             active: ArcSwap::default(),
             turns: Mutex::default(),
@@ -177,6 +188,8 @@ impl Models {
         version: &Version,
     ) -> Result<(Arc<ServedModel>, Option<u64>), CallError> {
         refuse_built_in(&version.name)?;
+        // What was wrong a moment ago may be put right now, a missing signature for one.
+        self.memory.forget_failure(version);
         let served = self.version(version)?;
         let turn = self.turn();
         let previous = self.repository.activate(&version.name, version.version)?;
@@ -201,11 +214,20 @@ impl Models {
             let turn = self.turn();
             self.repository.activate(name, version)?;
             self.swap_in(&turn, slice::from_ref(&served));
-        } else {
+        } else if self.repository.signatures().accept_own() {
             let n_bytes = self.repository.version(name, version)?.size_bytes;
             self.memory.keep(Version { name: name.clone(), version }, &served, n_bytes);
         }
         Ok(served)
+    }
+
+    /// Refuses to make a version active that would be refused when it is loaded.
+    pub(crate) fn check_activates_own(&self) -> Result<(), CallError> {
+        if self.repository.signatures().accept_own() {
+            Ok(())
+        } else {
+            Err(CallError::NoSigningKey)
+        }
     }
 
     /// What answers now under a name that is trained.
@@ -215,9 +237,10 @@ impl Models {
             Err(CallError::Store(
                 StoreError::UnknownModel { .. } | StoreError::NoActiveVersion { .. },
             )) => Ok(Incumbent::Nobody),
-            Err(CallError::Damaged { .. } | CallError::Store(StoreError::Record { .. })) => {
-                Ok(Incumbent::Unreadable)
-            }
+            Err(
+                CallError::Damaged { .. }
+                | CallError::Store(StoreError::Record { .. } | StoreError::Untrusted { .. }),
+            ) => Ok(Incumbent::Unreadable),
             Err(error) => Err(error),
         }
     }
@@ -232,12 +255,17 @@ impl Models {
         Ok(())
     }
 
-    /// Reads the file of a version anew, every byte of it, and returns what is wrong with it.
-    pub(crate) fn verify(&self, version: &Version) -> Result<Option<String>, CallError> {
+    /// Reads the file of a version anew, every byte of it, and returns whose signature fits it, or what is
+    /// wrong with it.
+    pub(crate) fn verify(&self, version: &Version) -> Result<Verdict, CallError> {
         refuse_built_in(&version.name)?;
-        match self.read(version) {
-            Ok(_) => Ok(None),
-            Err(StoreError::Corrupt { problem, .. }) => Ok(Some(problem.to_string())),
+        let Version { name, version: number } = version;
+        let signature =
+            self.read(version).and_then(|_| self.repository.checked_signature(name, *number));
+        match signature {
+            Ok(signature) => Ok(Verdict::Good(signature)),
+            Err(StoreError::Corrupt { problem, .. }) => Ok(Verdict::Bad(problem.to_string())),
+            Err(StoreError::Untrusted { problem, .. }) => Ok(Verdict::Bad(problem.to_string())),
             Err(error) => Err(error.into()),
         }
     }

@@ -152,7 +152,9 @@ async fn all_models_load_at_the_start_and_a_broken_one_stops_no_other() {
     assert_eq!(answering, wanted.map(|(name, version)| (name.to_owned(), version)));
     let broken = models.resolve(&target("broken", 0)).await;
     assert!(matches!(broken, Err(CallError::Damaged { .. })), "{broken:?}");
-    let problem = models.verify(&version("broken", 1)).expect("read").expect("damaged");
+    let Verdict::Bad(problem) = models.verify(&version("broken", 1)).expect("read") else {
+        panic!("it is damaged");
+    };
     assert!(problem.starts_with("not a model file"), "{problem}");
 }
 

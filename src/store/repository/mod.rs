@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ROOT/NAME/VERSION/model.safetensors
+//! ROOT/NAME/VERSION/signature
 //! ROOT/NAME/active
 //! ```
 //!
@@ -16,10 +17,11 @@ use std::{
 };
 
 use super::{
-    ModelName, Retention, StoreError,
+    ModelName, Retention, Signature, SignatureError, Signatures, Signer, StoreError,
     files::{Entry, Files, Kind, OsFiles},
     folder::{ModelFolder, Pointer},
     format::{self, Description},
+    signature::Subject,
     writer::{Writer, create_folders},
 };
 use crate::model::Parts;
@@ -37,6 +39,7 @@ pub struct Repository {
     files: Arc<dyn Files>,
     retention: Retention,
     lock_wait: Duration,
+    signatures: Signatures,
 }
 
 /// One version of a model.
@@ -66,8 +69,13 @@ impl Repository {
 
     /// Opens a folder of models by means of these file operations.
     pub(super) fn open_with(files: Arc<dyn Files>, root: PathBuf) -> Result<Self, StoreError> {
-        let repository =
-            Self { root, files, retention: Retention::default(), lock_wait: LOCK_WAIT };
+        let repository = Self {
+            root,
+            files,
+            retention: Retention::default(),
+            lock_wait: LOCK_WAIT,
+            signatures: Signatures::default(),
+        };
         for name in repository.folders()? {
             if let Err(error) = repository.sweep(&name) {
                 let error: &dyn std::error::Error = &error;
@@ -87,6 +95,18 @@ impl Repository {
     #[must_use]
     pub fn with_lock_wait(self, lock_wait: Duration) -> Self {
         Self { lock_wait, ..self }
+    }
+
+    /// Sets whose signatures are asked for, and who signs what is published; nobody, unless set.
+    #[must_use]
+    pub fn with_signatures(self, signatures: Signatures) -> Self {
+        Self { signatures, ..self }
+    }
+
+    /// Whose signatures are asked for, and who signs what is published.
+    #[must_use]
+    pub fn signatures(&self) -> &Signatures {
+        &self.signatures
     }
 
     /// The folder.
@@ -152,10 +172,11 @@ impl Repository {
     /// # Errors
     ///
     /// [`StoreError::UnknownModel`], [`StoreError::UnknownVersion`]; [`StoreError::Corrupt`] if the file is not
-    /// what was written; [`StoreError::NotPlain`], [`StoreError::Io`].
+    /// what was written; [`StoreError::Untrusted`] if the signature that is asked for is not there or does not
+    /// fit; [`StoreError::NotPlain`], [`StoreError::Io`].
     pub fn load(&self, name: &ModelName, version: u64) -> Result<Parts, StoreError> {
-        let read = |path: &Path| self.files.read(path, MAX_MODEL_BYTES);
-        let (path, file) = self.read(name, version, read)?;
+        let (path, file) = self.read_whole(name, version)?;
+        self.check_trust(Subject { name, version, file: &file })?;
         format::decode(&file).map_err(|problem| StoreError::Corrupt { path, problem })
     }
 
@@ -175,6 +196,57 @@ impl Repository {
         };
         let (_, start) = self.read(name, version, read(n_bytes))?;
         format::describe(&start).map_err(corrupt)
+    }
+
+    /// Returns the signature of a version, or `None` where it has none. Whether it fits is not looked at; that
+    /// is for [`Self::load`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnknownModel`], [`StoreError::UnknownVersion`]; [`StoreError::Untrusted`] if what stands
+    /// there is no signature; [`StoreError::NotPlain`], [`StoreError::Io`].
+    pub fn signature(
+        &self,
+        name: &ModelName,
+        version: u64,
+    ) -> Result<Option<Signature>, StoreError> {
+        let folder = self.folder(name);
+        folder.model_file(version)?;
+        let content = folder.signature(version)?;
+        let untrusted = |problem| untrusted(name, version, problem);
+        content.map(|content| Signature::parse(&content).map_err(untrusted)).transpose()
+    }
+
+    /// Returns the signature of a version after checking that its key, whichever that is, signed the version as
+    /// it is; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::signature`]; [`StoreError::Untrusted`] if the signature does not fit.
+    pub fn checked_signature(
+        &self,
+        name: &ModelName,
+        version: u64,
+    ) -> Result<Option<Signature>, StoreError> {
+        let Some(signature) = self.signature(name, version)? else { return Ok(None) };
+        let (_, file) = self.read_whole(name, version)?;
+        let fits = signature.check(Subject { name, version, file: &file });
+        fits.map_err(|problem| untrusted(name, version, problem))?;
+        Ok(Some(signature))
+    }
+
+    /// Signs a version, in place of a signature that it may have.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UnknownModel`], [`StoreError::UnknownVersion`]; [`StoreError::Corrupt`] if the file is not
+    /// what was written: it is not signed then; [`StoreError::Busy`] if another writer did not finish in time;
+    /// [`StoreError::NotPlain`], [`StoreError::Io`].
+    pub fn sign(&self, name: &ModelName, version: u64, signer: &Signer) -> Result<(), StoreError> {
+        let writer = self.existing(name, version)?;
+        let (path, file) = self.read_whole(name, version)?;
+        format::decode(&file).map_err(|problem| StoreError::Corrupt { path, problem })?;
+        writer.sign(version, signer.sign(Subject { name, version, file: &file }))
     }
 
     /// Reads the active version of a model, and returns its number with it.
@@ -213,7 +285,7 @@ impl Repository {
             create_folders(&*self.files, &folder.path)?;
         }
         let writer = Writer::acquire(folder, self.lock_wait)?;
-        let version = writer.publish(&file)?;
+        let version = writer.publish(&file, self.signatures.signer())?;
         if let Err(error) = self.retain(&writer) {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(model = %name, error, "old versions stay");
@@ -267,6 +339,19 @@ impl Repository {
         }
     }
 
+    fn read_whole(&self, name: &ModelName, version: u64) -> Result<(PathBuf, Vec<u8>), StoreError> {
+        self.read(name, version, |path| self.files.read(path, MAX_MODEL_BYTES))
+    }
+
+    /// Refuses a version that none of the trusted keys signed, where there are such keys.
+    fn check_trust(&self, subject: Subject<'_>) -> Result<(), StoreError> {
+        let Some(trusted) = self.signatures.trusted() else { return Ok(()) };
+        let Subject { name, version, .. } = subject;
+        let signature = self.signature(name, version)?.ok_or(SignatureError::Missing);
+        let checked = signature.and_then(|signature| trusted.check(&signature, subject));
+        checked.map_err(|problem| untrusted(name, version, problem))
+    }
+
     fn folder<'a>(&'a self, name: &'a ModelName) -> ModelFolder<'a> {
         ModelFolder { files: &*self.files, name, path: self.root.join(name.as_str()) }
     }
@@ -310,6 +395,10 @@ impl Repository {
         }
         Ok(())
     }
+}
+
+fn untrusted(name: &ModelName, version: u64, problem: SignatureError) -> StoreError {
+    StoreError::Untrusted { name: name.clone(), version, problem }
 }
 
 /// Returns the versions of a model, in ascending order.

@@ -5,5 +5,6 @@ mod command;
 mod models;
 mod report;
 mod serve;
+mod signatures;
 mod train;
 mod usage;
