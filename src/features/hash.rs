@@ -10,7 +10,13 @@ const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Returns the hash of a token from its folded text.
 #[must_use]
 pub fn token(folded: &str) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(folded.as_bytes())
+    bytes(folded.as_bytes())
+}
+
+/// The same for what is known to be text.
+#[inline]
+pub(super) fn bytes(folded: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(folded)
 }
 
 /// Takes one more item into the hash of a sequence: the 128-bit product of `sequence ^ item` and a

@@ -5,11 +5,13 @@
 //!
 //! - `normalise`: NFKC and what becomes of each character's place in the sentence.
 //! - `tokens`: runs of word characters, single marks, their shapes.
+//! - `ascii`: the same for ASCII, many characters at a time.
 //! - [`hash`]: the hash of a token and of a sequence, part of the model file's format.
 //! - `views`: the families of n-grams.
 //! - `ngrams`: those of a sentence, each once in its view.
 //! - `index`: from a hash to a position.
 
+mod ascii;
 pub mod hash;
 mod index;
 mod ngrams;

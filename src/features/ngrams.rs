@@ -7,10 +7,14 @@ use super::{View, hash};
 /// sentence.
 #[derive(Debug, Default)]
 pub struct Ngrams {
+    tokens: Vec<u64>,
     words: [Vec<u64>; 3],
     shapes: [Vec<u64>; 3],
     seen: Seen,
+    /// The tokens, and two marks of the end behind them.
     items: Vec<Item>,
+    /// The shapes, likewise.
+    shape_items: Vec<Item>,
 }
 
 /// A token or a shape.
@@ -24,6 +28,25 @@ struct Item {
 impl Ngrams {
     /// Replaces what was collected before by the n-grams of `analysis`, at least those of `views`.
     pub fn collect(&mut self, analysis: &Analysis, views: &[View]) {
+        self.collect_items(analysis);
+        let n = if views.contains(&View::Word3) { 3 } else { 2 };
+        collect(View::Word1, n, &self.items, &mut self.seen, &mut self.words);
+        if !views.contains(&View::Shape) {
+            self.shapes.iter_mut().for_each(Vec::clear);
+            return;
+        }
+        self.shape_items.clear();
+        for shape in &analysis.shapes {
+            let token = self.items.get(shape.first as usize);
+            let repeats = shape.mark != Mark::Word || token.is_some_and(|t| t.repeats);
+            self.shape_items.push(Item { hash: shape.hash, repeats });
+        }
+        self.shape_items.extend(ends());
+        collect(View::Shape, 3, &self.shape_items, &mut self.seen, &mut self.shapes);
+    }
+
+    fn collect_items(&mut self, analysis: &Analysis) {
+        self.tokens.clear();
         self.items.clear();
         self.seen.clear();
         for (at, token) in (0u32..).zip(analysis.tokens()) {
@@ -31,21 +54,16 @@ impl Ngrams {
             if let Some(first) = first.and_then(|first| self.items.get_mut(first as usize)) {
                 first.repeats = true;
             }
+            self.tokens.push(token.hash);
             self.items.push(Item { hash: token.hash, repeats: first.is_some() });
         }
-        collect(View::Word1, &self.items, &mut self.seen, &mut self.words);
-        if !views.contains(&View::Shape) {
-            self.shapes.iter_mut().for_each(Vec::clear);
-            return;
-        }
-        let tokens = self.items.len();
-        for shape in &analysis.shapes {
-            let token = self.items.get(shape.first as usize);
-            let repeats = shape.mark != Mark::Word || token.is_some_and(|t| t.repeats);
-            self.items.push(Item { hash: shape.hash, repeats });
-        }
-        let shapes = self.items.get(tokens..).unwrap_or_default();
-        collect(View::Shape, shapes, &mut self.seen, &mut self.shapes);
+        self.items.extend(ends());
+    }
+
+    /// The hashes of the tokens, repeats included.
+    #[must_use]
+    pub fn tokens(&self) -> &[u64] {
+        &self.tokens
     }
 
     /// The n-grams of a view, by their length; none for the character view.
@@ -62,37 +80,46 @@ impl Ngrams {
     }
 }
 
-/// Collects the 1-, 2- and 3-grams of `items`; from two items on, a mark stands at each end.
-fn collect(view: View, items: &[Item], seen: &mut Seen, out: &mut [Vec<u64>; 3]) {
+fn ends() -> [Item; 2] {
+    let [_, end] = View::boundaries();
+    [Item { hash: end, repeats: false }; 2]
+}
+
+/// Collects the n-grams of `items` up to a length of 2 or 3; from two items on, a mark stands at each end.
+fn collect(view: View, n: usize, items: &[Item], seen: &mut Seen, out: &mut [Vec<u64>; 3]) {
     let [ones, pairs, triples] = out;
     ones.clear();
     pairs.clear();
     triples.clear();
     seen.clear();
-    let [start, end] = View::boundaries().map(|hash| Item { hash, repeats: false });
     let mut add = |to: &mut Vec<u64>, hash, may_repeat: bool| {
         if !may_repeat || seen.insert(hash, 0).is_none() {
             to.push(hash);
         }
     };
     let seed = view.seed();
-    let at = |position: usize| items.get(position).copied().unwrap_or(end);
-    let first = at(0);
-    let opening = hash::extend(hash::extend(seed, start.hash), first.hash);
-    add(pairs, opening, false);
-    if !items.is_empty() {
-        add(triples, hash::extend(opening, at(1).hash), false);
+    let [start, _] = View::boundaries();
+    if let &[first, second, ..] = items {
+        let opening = hash::extend(hash::extend(seed, start), first.hash);
+        pairs.push(opening);
+        triples.push(hash::extend(opening, second.hash));
     }
-    for (position, item) in items.iter().enumerate() {
-        let (second, third) = (at(position + 1), at(position + 2));
-        let one = hash::extend(seed, item.hash);
+    for window in items.windows(3) {
+        let &[first, second, third] = window else { continue };
+        let one = hash::extend(seed, first.hash);
         let two = hash::extend(one, second.hash);
-        add(ones, one, item.repeats);
-        add(pairs, two, item.repeats && second.repeats);
-        if position + 1 < items.len() {
-            let three = hash::extend(two, third.hash);
-            add(triples, three, item.repeats && second.repeats && third.repeats);
+        add(ones, one, first.repeats);
+        let may_repeat = first.repeats && second.repeats;
+        add(pairs, two, may_repeat);
+        if n > 2 {
+            add(triples, hash::extend(two, third.hash), may_repeat && third.repeats);
         }
+    }
+    if n > 2 {
+        // The last one has nothing but its first item, or is that of the marks alone.
+        triples.pop();
+    } else {
+        triples.clear();
     }
 }
 

@@ -8,7 +8,7 @@ use icu_casemap::CaseMapperBorrowed;
 use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, UnicodeScript};
 
-use super::{Span, hash, normalise};
+use super::{Span, ascii, hash, normalise};
 
 const CASE: CaseMapperBorrowed<'static> = icu_casemap::CaseMapper::new();
 
@@ -68,6 +68,7 @@ pub struct Analysis {
     pub(super) shapes: Vec<Shape>,
     folded: String,
     current: String,
+    finder: ascii::Finder,
 }
 
 impl Analysis {
@@ -100,26 +101,17 @@ impl Analysis {
     fn tokenise_ascii(&mut self, sentence: &str) {
         self.folded.push_str(sentence);
         self.folded.make_ascii_lowercase();
-        let bytes = sentence.as_bytes();
-        let mut at = 0;
-        while let Some(&first) = bytes.get(at) {
-            let start = at;
-            at += 1;
-            if is_ascii_space(first) {
-                continue;
-            }
-            let mut has_digit = first.is_ascii_digit();
-            if is_ascii_word(first) {
-                while let Some(&next) = bytes.get(at).filter(|b| is_ascii_word(**b)) {
-                    has_digit |= next.is_ascii_digit();
-                    at += 1;
-                }
-            }
-            let class = if has_digit { Class::Number } else { class_of_first(char::from(first)) };
-            let span = Span { start: normalise::offset(start), end: normalise::offset(at) };
-            let hash = hash::token(self.folded.get(start..at).unwrap_or_default());
-            self.tokens.push(Token { hash, span, folded: (span.start, span.end), class });
-        }
+        let (bytes, folded) = (sentence.as_bytes(), self.folded.as_bytes());
+        let places = self.finder.find(bytes);
+        self.tokens.extend(places.iter().map(|place| {
+            let ascii::Place { start, end, has_digit } = *place;
+            let first = bytes.get(start).copied().unwrap_or_default();
+            let class = CLASSES.get(usize::from(first)).copied().unwrap_or(Class::Plain);
+            let class = if has_digit { Class::Number } else { class };
+            let span = Span { start: normalise::offset(start), end: normalise::offset(end) };
+            let hash = hash::bytes(folded.get(start..end).unwrap_or_default());
+            Token { hash, span, folded: (span.start, span.end), class }
+        }));
     }
 
     fn tokenise(&mut self, sentence: &str) {
@@ -163,18 +155,24 @@ impl Analysis {
 
     fn find_shapes(&mut self) {
         let (name, number) = (hash::token("Aa"), hash::token("0"));
-        let mut opening = true;
+        let mut before = Class::Opener;
+        let mut in_name = false;
         for (at, token) in (0u32..).zip(&self.tokens) {
-            let (hash, mark) = match token.class {
-                Class::Number => (number, Mark::Number),
-                Class::Capitalised if !opening => (name, Mark::Name),
-                Class::Capitalised | Class::Opener | Class::Plain => (token.hash, Mark::Word),
-            };
-            opening = token.class == Class::Opener;
-            match self.shapes.last_mut() {
-                Some(last) if mark == Mark::Name && last.mark == Mark::Name => last.last = at,
-                _ => self.shapes.push(Shape { hash, first: at, last: at, mark }),
+            let is_name = token.class == Class::Capitalised && before != Class::Opener;
+            before = token.class;
+            if is_name && in_name {
+                if let Some(last) = self.shapes.last_mut() {
+                    last.last = at;
+                }
+                continue;
             }
+            in_name = is_name;
+            let is_number = token.class == Class::Number;
+            let mark = if is_number { Mark::Number } else { Mark::Word };
+            let mark = if is_name { Mark::Name } else { mark };
+            let hash = if is_number { number } else { token.hash };
+            let hash = if is_name { name } else { hash };
+            self.shapes.push(Shape { hash, first: at, last: at, mark });
         }
     }
 }
@@ -236,11 +234,30 @@ fn is_ascii_space(byte: u8) -> bool {
 
 fn class_of_first(first: char) -> Class {
     match first {
-        '.' | '!' | '?' | '"' | '\u{201c}' => Class::Opener,
+        '\u{201c}' => Class::Opener,
         c if c.is_uppercase() => Class::Capitalised,
+        c => u8::try_from(c).map_or(Class::Plain, class_of_ascii),
+    }
+}
+
+const fn class_of_ascii(first: u8) -> Class {
+    match first {
+        b'.' | b'!' | b'?' | b'"' => Class::Opener,
+        b'A'..=b'Z' => Class::Capitalised,
         _ => Class::Plain,
     }
 }
+
+/// [`class_of_ascii`] of every byte, without a branch.
+const CLASSES: [Class; 128] = {
+    let mut classes = [Class::Plain; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte as usize] = class_of_ascii(byte);
+        byte += 1;
+    }
+    classes
+};
 
 fn kind_of(c: char) -> Kind {
     if let Ok(byte) = u8::try_from(c)

@@ -19,6 +19,7 @@ pub(crate) mod arbitrary;
 mod classification;
 mod evaluation;
 mod explain;
+mod index;
 mod metadata;
 mod parts;
 mod rows;

@@ -1,15 +1,13 @@
-//! Rows of numbers under hashes, laid out for the cache: built once, then only read.
+//! Rows of numbers under hashes, in the layout that suits the number of labels: built once, then
+//! only read.
 //!
-//! A row stands in the slot that its hash leads to, so that finding it is reading it; with many
-//! labels the slot says where its few entries are. A filter of a byte and a half a row, which
-//! stays in the near caches, tells most unknown hashes without a look at the slots.
+//! With few labels a row has a value for each beside its hash. With many it says where its entries
+//! are, of which most rows have few; or where its values are, if most have many.
 
-use std::hint::black_box;
+use std::fmt::Debug;
 
+use super::index::{Finder, Index};
 use super::table::RowSum;
-
-/// Bits of the filter for one row. With three bits set a row, of a hundred unknown hashes three pass.
-const FILTER_BITS: usize = 12;
 
 /// What is added to the labels by one row.
 #[derive(Debug, Clone, Copy)]
@@ -27,23 +25,20 @@ enum Entries<'a> {
     Sparse(&'a [Entry]),
 }
 
-/// What one label gets beyond the background.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    value: f32,
-    label: u16,
-}
+/// What one label gets beyond the background: the label, and the lower and the upper half of the value.
+/// Six bytes and no padding.
+type Entry = [u16; 3];
 
 impl Row<'_> {
     /// What the row adds to one label beyond the background.
     pub(super) fn entry(&self, label: usize) -> f64 {
-        let value = match self.entries {
-            Entries::Dense(values) => values.get(label).copied(),
+        match self.entries {
+            Entries::Dense(values) => values.get(label).copied().map_or(0.0, f64::from),
             Entries::Sparse(entries) => {
-                entries.iter().find(|e| usize::from(e.label) == label).map(|e| e.value)
+                let of_label = |entry: &&Entry| usize::from(entry[0]) == label;
+                entries.iter().find(of_label).map_or(0.0, value)
             }
-        };
-        value.map_or(0.0, f64::from)
+        }
     }
 
     /// Adds `times` the entries to one value a label.
@@ -57,8 +52,8 @@ impl Row<'_> {
             }
             Entries::Sparse(entries) => {
                 for entry in entries {
-                    if let Some(sum) = values.get_mut(usize::from(entry.label)) {
-                        *sum += times * f64::from(entry.value);
+                    if let Some(sum) = values.get_mut(usize::from(entry[0])) {
+                        *sum += times * value(entry);
                     }
                 }
             }
@@ -66,26 +61,18 @@ impl Row<'_> {
     }
 }
 
-/// Rows by their hashes, in the layout that suits the number of labels.
-#[derive(Debug)]
-pub(super) enum Rows {
-    Four(Slots<[f32; 4]>),
-    Eight(Slots<[f32; 8]>),
-    Sparse(Slots<Place>, Entered),
+#[inline]
+fn value([_, lower, upper]: &Entry) -> f64 {
+    f64::from(f32::from_bits(u32::from(*upper) << 16 | u32::from(*lower)))
 }
 
-/// Where the entries of a sparse row are.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Place {
-    start: u32,
-    end: u32,
+#[allow(clippy::cast_possible_truncation, reason = "the two halves of a value")]
+fn entry((label, value): (&u16, &f32)) -> Entry {
+    let bits = value.to_bits();
+    [*label, bits as u16, (bits >> 16) as u16]
 }
 
-/// The entries of all sparse rows.
-#[derive(Debug, Default)]
-pub(super) struct Entered(Vec<Entry>);
-
-/// A row as it is given to [`Rows::insert`].
+/// A row as it is given to [`Rows::push`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NewRow<'a> {
     pub(super) hash: u64,
@@ -97,231 +84,218 @@ pub(super) struct NewRow<'a> {
     pub(super) values: &'a [f32],
 }
 
-impl Rows {
-    /// Room for so many rows, of so many labels.
-    pub(super) fn new(n_rows: usize, n_labels: usize) -> Self {
-        match n_labels {
-            0..=4 => Self::Four(Slots::new(n_rows, [0.0; 4])),
-            5..=8 => Self::Eight(Slots::new(n_rows, [0.0; 8])),
-            _ => Self::Sparse(Slots::new(n_rows, Place::default()), Entered::default()),
-        }
-    }
+/// Rows by their hashes.
+pub(super) trait Rows: Debug + Send + Sync {
+    /// Adds a row; hashes ascending.
+    fn push(&mut self, row: &NewRow<'_>);
 
-    /// Adds a row; no more than there is room for, each hash once.
-    pub(super) fn insert(&mut self, row: &NewRow<'_>) {
-        match self {
-            Self::Four(slots) => slots.insert(row, dense(row)),
-            Self::Eight(slots) => slots.insert(row, dense(row)),
-            Self::Sparse(slots, entered) => {
-                let start = u32::try_from(entered.0.len()).unwrap_or(u32::MAX);
-                let entries = row.labels.iter().zip(row.values);
-                entered
-                    .0
-                    .extend(entries.map(|(label, value)| Entry { value: *value, label: *label }));
-                let end = u32::try_from(entered.0.len()).unwrap_or(u32::MAX);
-                slots.insert(row, Place { start, end });
-            }
-        }
-    }
+    /// Makes rows findable, once all are there.
+    fn finish(&mut self);
 
     /// Returns the row of a hash.
-    #[inline]
-    pub(super) fn get(&self, hash: u64) -> Option<Row<'_>> {
-        match self {
-            Self::Four(slots) => slots.get(hash).map(|s| s.row(Entries::Dense(&s.payload))),
-            Self::Eight(slots) => slots.get(hash).map(|s| s.row(Entries::Dense(&s.payload))),
-            Self::Sparse(slots, entered) => {
-                slots.get(hash).map(|s| s.row(Entries::Sparse(entered.at(s.payload))))
+    fn get(&self, hash: u64) -> Option<Row<'_>>;
+
+    /// Looks up many hashes; their rows are on their way into the cache then.
+    fn prepare(&self, hashes: &[u64], finder: &mut Finder);
+
+    /// Adds the rows of the prepared hashes that have one to `sum`.
+    fn add(&self, finder: &Finder, sum: &mut RowSum);
+
+    /// Leaves in `missed` the places of the prepared hashes that have no row.
+    fn missed(&self, finder: &Finder, missed: &mut Vec<usize>);
+}
+
+/// Room for rows of so many labels, with squares or without.
+pub(super) fn rows(n_rows: usize, n_labels: usize, has_squares: bool) -> Box<dyn Rows> {
+    match (n_labels, has_squares) {
+        (0..=2, false) => Box::new(Dense::<3>::new(n_rows, 2)),
+        (0..=2, true) => Box::new(Dense::<4>::new(n_rows, 2)),
+        (3..=4, false) => Box::new(Dense::<5>::new(n_rows, 4)),
+        (3..=4, true) => Box::new(Dense::<6>::new(n_rows, 4)),
+        (5..=8, false) => Box::new(Dense::<9>::new(n_rows, 8)),
+        (5..=8, true) => Box::new(Dense::<10>::new(n_rows, 8)),
+        _ => Box::new(Sparse { index: Index::with_capacity(n_rows), entries: Vec::new() }),
+    }
+}
+
+/// Room for rows that add nothing: they are known, and that is all.
+pub(super) fn empty_rows(n_rows: usize) -> Box<dyn Rows> {
+    Box::new(Dense::<0>::new(n_rows, 0))
+}
+
+/// A value a label, then the mass, then the square where there are any: `N` numbers.
+#[derive(Debug)]
+struct Dense<const N: usize> {
+    index: Index<[f32; N]>,
+    n_values: usize,
+}
+
+impl<const N: usize> Dense<N> {
+    fn new(n_rows: usize, n_values: usize) -> Self {
+        Self { index: Index::with_capacity(n_rows), n_values }
+    }
+}
+
+impl<const N: usize> Rows for Dense<N> {
+    fn push(&mut self, row: &NewRow<'_>) {
+        let mut numbers = [0.0; N];
+        let (values, others) = numbers.split_at_mut(self.n_values);
+        for (label, value) in row.labels.iter().zip(row.values) {
+            if let Some(to) = values.get_mut(usize::from(*label)) {
+                *to = *value;
             }
         }
+        others.iter_mut().zip([row.mass, row.square]).for_each(|(to, number)| *to = number);
+        self.index.push(row.hash, numbers);
     }
 
-    /// Leaves in `likely` those of the hashes that may have rows, with these rows on their way into
-    /// the cache.
-    #[inline]
-    pub(super) fn prepare(&self, hashes: &[u64], likely: &mut Vec<u64>) {
-        match self {
-            Self::Four(slots) => slots.prepare(hashes, likely),
-            Self::Eight(slots) => slots.prepare(hashes, likely),
-            Self::Sparse(slots, _) => slots.prepare(hashes, likely),
-        }
+    fn finish(&mut self) {
+        self.index.finish();
     }
 
-    /// Adds the rows of all hashes to `sum`, and calls `missed` with the position of each hash that
-    /// has none.
-    #[inline]
-    pub(super) fn add(
-        &self,
-        hashes: impl Iterator<Item = u64>,
-        sum: &mut RowSum,
-        missed: impl FnMut(usize),
-    ) {
-        match self {
-            Self::Four(slots) => slots.add_dense(hashes, sum, missed),
-            Self::Eight(slots) => slots.add_dense(hashes, sum, missed),
-            Self::Sparse(slots, entered) => slots.add_sparse(entered, hashes, sum, missed),
-        }
+    fn get(&self, hash: u64) -> Option<Row<'_>> {
+        let (_, numbers) = self.index.get(hash)?;
+        let (values, others) = numbers.split_at_checked(self.n_values)?;
+        let other = |at: usize| others.get(at).copied().map_or(0.0, f64::from);
+        Some(Row { mass: other(0), square: other(1), entries: Entries::Dense(values) })
+    }
+
+    fn prepare(&self, hashes: &[u64], finder: &mut Finder) {
+        self.index.prepare(hashes, finder);
+    }
+
+    fn add(&self, finder: &Finder, sum: &mut RowSum) {
+        let mut sums = [0.0; N];
+        self.index.visit(finder, |_, numbers| {
+            for (sum, number) in sums.iter_mut().zip(numbers) {
+                *sum += f64::from(*number);
+            }
+        });
+        let (values, others) = sums.split_at_checked(self.n_values).unwrap_or_default();
+        sum.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        sum.mass += others.first().copied().unwrap_or_default();
+        sum.square += others.get(1).copied().unwrap_or_default();
+    }
+
+    fn missed(&self, finder: &Finder, missed: &mut Vec<usize>) {
+        self.index.missed(finder, missed);
     }
 }
 
-impl Entered {
-    #[inline]
-    fn at(&self, place: Place) -> &[Entry] {
-        self.0.get(place.start as usize..place.end as usize).unwrap_or_default()
-    }
-}
-
-fn dense<const N: usize>(row: &NewRow<'_>) -> [f32; N] {
-    let mut dense = [0.0; N];
-    for (label, value) in row.labels.iter().zip(row.values) {
-        if let Some(to) = dense.get_mut(usize::from(*label)) {
-            *to = *value;
-        }
-    }
-    dense
-}
-
-/// An open-addressing table, at most two thirds full, behind a filter.
+/// Entries for some of many labels.
 #[derive(Debug)]
-pub(super) struct Slots<P> {
-    slots: Vec<Slot<P>>,
-    /// A Bloom filter in which all bits of a hash are in one word.
-    filter: Vec<u64>,
+struct Sparse {
+    index: Index<Place>,
+    entries: Vec<Entry>,
 }
 
+/// A row whose entries end where those of the next begin.
 #[derive(Debug, Clone, Copy)]
-struct Slot<P> {
-    hash: u64,
-    /// Negative in an empty slot.
+struct Place {
     mass: f32,
     square: f32,
-    payload: P,
+    start: u32,
 }
 
-impl<P> Slot<P> {
+impl Sparse {
     #[inline]
-    fn row<'a>(&self, entries: Entries<'a>) -> Row<'a> {
-        Row { mass: f64::from(self.mass), square: f64::from(self.square), entries }
-    }
-}
-
-impl<P: Copy> Slots<P> {
-    fn new(n_rows: usize, payload: P) -> Self {
-        let empty = Slot { hash: 0, mass: -1.0, square: 0.0, payload };
-        Self {
-            slots: vec![empty; n_rows / 2 * 3 + 8],
-            filter: vec![0; n_rows * FILTER_BITS / 64 + 1],
-        }
-    }
-
-    fn insert(&mut self, row: &NewRow<'_>, payload: P) {
-        let word = spread(row.hash, self.filter.len());
-        if let Some(word) = self.filter.get_mut(word) {
-            *word |= filter_bits(row.hash);
-        }
-        let mut at = spread(row.hash, self.slots.len());
-        while self.slots.get(at).is_some_and(|slot| slot.mass >= 0.0) {
-            at = self.next(at);
-        }
-        if let Some(slot) = self.slots.get_mut(at) {
-            *slot = Slot { hash: row.hash, mass: row.mass, square: row.square, payload };
-        }
-    }
-
-    #[inline]
-    fn get(&self, hash: u64) -> Option<&Slot<P>> {
-        let mut at = spread(hash, self.slots.len());
-        loop {
-            let slot = self.slots.get(at)?;
-            if slot.hash == hash || slot.mass < 0.0 {
-                return (slot.mass >= 0.0).then_some(slot);
-            }
-            at = self.next(at);
-        }
-    }
-
-    fn next(&self, at: usize) -> usize {
-        if at + 1 == self.slots.len() { 0 } else { at + 1 }
-    }
-
-    fn prepare(&self, hashes: &[u64], likely: &mut Vec<u64>) {
-        likely.clear();
-        likely.resize(hashes.len(), 0);
-        let mut n_likely = 0;
-        // Without a branch on what the filter says: it would be guessed wrong half of the time.
-        for hash in hashes {
-            let word =
-                self.filter.get(spread(*hash, self.filter.len())).copied().unwrap_or_default();
-            let bits = filter_bits(*hash);
-            if let Some(to) = likely.get_mut(n_likely) {
-                *to = *hash;
-            }
-            n_likely += usize::from(word & bits == bits);
-        }
-        likely.truncate(n_likely);
-        // Reads that wait for nothing run side by side; the ones behind a comparison would not.
-        let touched = likely.iter().map(|hash| self.slots.get(spread(*hash, self.slots.len())));
-        black_box(touched.fold(0, |all, slot| all ^ slot.map_or(0, |slot| slot.hash)));
+    fn row(&self, at: usize, place: &Place) -> Row<'_> {
+        let end = self.index.at(at + 1).map_or(self.entries.len(), |next| next.start as usize);
+        let entries = self.entries.get(place.start as usize..end).unwrap_or_default();
+        let (mass, square) = (f64::from(place.mass), f64::from(place.square));
+        Row { mass, square, entries: Entries::Sparse(entries) }
     }
 }
 
-impl<const N: usize> Slots<[f32; N]> {
+impl Rows for Sparse {
+    fn push(&mut self, row: &NewRow<'_>) {
+        let start = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.entries.extend(row.labels.iter().zip(row.values).map(entry));
+        self.index.push(row.hash, Place { mass: row.mass, square: row.square, start });
+    }
+
+    fn finish(&mut self) {
+        self.entries.shrink_to_fit();
+        self.index.finish();
+    }
+
+    fn get(&self, hash: u64) -> Option<Row<'_>> {
+        self.index.get(hash).map(|(at, place)| self.row(at, place))
+    }
+
+    fn prepare(&self, hashes: &[u64], finder: &mut Finder) {
+        self.index.prepare(hashes, finder);
+    }
+
+    fn add(&self, finder: &Finder, sum: &mut RowSum) {
+        self.index.visit(finder, |at, place| sum.add(&self.row(at, place), 1.0));
+    }
+
+    fn missed(&self, finder: &Finder, missed: &mut Vec<usize>) {
+        self.index.missed(finder, missed);
+    }
+}
+
+/// A value for each of many labels.
+#[derive(Debug)]
+pub(super) struct Wide {
+    /// Mass and square.
+    index: Index<[f32; 2]>,
+    /// `n_rows × n_labels`.
+    values: Vec<f32>,
+    n_labels: usize,
+}
+
+impl Wide {
     #[inline]
-    fn add_dense(
-        &self,
-        hashes: impl Iterator<Item = u64>,
-        sum: &mut RowSum,
-        mut missed: impl FnMut(usize),
-    ) {
-        let (mut mass, mut square, mut values) = (0.0, 0.0, [0.0; N]);
-        for (at, hash) in hashes.enumerate() {
-            let Some(slot) = self.get(hash) else {
-                missed(at);
-                continue;
-            };
-            mass += f64::from(slot.mass);
-            square += f64::from(slot.square);
-            for (value, entry) in values.iter_mut().zip(slot.payload) {
-                *value += f64::from(entry);
+    fn row(&self, at: usize, [mass, square]: [f32; 2]) -> Row<'_> {
+        let start = at * self.n_labels;
+        let values = self.values.get(start..start + self.n_labels).unwrap_or_default();
+        Row { mass: f64::from(mass), square: f64::from(square), entries: Entries::Dense(values) }
+    }
+}
+
+impl Rows for Wide {
+    fn push(&mut self, row: &NewRow<'_>) {
+        let start = self.values.len();
+        self.values.resize(start + self.n_labels, 0.0);
+        let values = self.values.get_mut(start..).unwrap_or_default();
+        for (label, value) in row.labels.iter().zip(row.values) {
+            if let Some(to) = values.get_mut(usize::from(*label)) {
+                *to = *value;
             }
         }
-        sum.mass += mass;
-        sum.square += square;
-        for (sum, value) in sum.values.iter_mut().zip(values) {
-            *sum += value;
-        }
+        self.index.push(row.hash, [row.mass, row.square]);
+    }
+
+    fn finish(&mut self) {
+        self.values.shrink_to_fit();
+        self.index.finish();
+    }
+
+    fn get(&self, hash: u64) -> Option<Row<'_>> {
+        self.index.get(hash).map(|(at, numbers)| self.row(at, *numbers))
+    }
+
+    fn prepare(&self, hashes: &[u64], finder: &mut Finder) {
+        self.index.prepare(hashes, finder);
+    }
+
+    fn add(&self, finder: &Finder, sum: &mut RowSum) {
+        self.index.visit(finder, |at, numbers| sum.add(&self.row(at, *numbers), 1.0));
+    }
+
+    fn missed(&self, finder: &Finder, missed: &mut Vec<usize>) {
+        self.index.missed(finder, missed);
     }
 }
 
-impl Slots<Place> {
-    #[inline]
-    fn add_sparse(
-        &self,
-        entered: &Entered,
-        hashes: impl Iterator<Item = u64>,
-        sum: &mut RowSum,
-        mut missed: impl FnMut(usize),
-    ) {
-        for (at, hash) in hashes.enumerate() {
-            match self.get(hash) {
-                Some(slot) => sum.add(&slot.row(Entries::Sparse(entered.at(slot.payload))), 1.0),
-                None => missed(at),
-            }
-        }
+/// Room for the rows of tokens: of their character features, of which most labels have some.
+pub(super) fn token_rows(n_rows: usize, n_labels: usize, has_squares: bool) -> Box<dyn Rows> {
+    if n_labels <= 8 {
+        return rows(n_rows, n_labels, has_squares);
     }
-}
-
-/// Spreads hashes evenly over `n` places by their upper bits, without a division.
-#[inline]
-#[allow(clippy::cast_possible_truncation, reason = "the upper half of a 128-bit product")]
-fn spread(hash: u64, n: usize) -> usize {
-    ((u128::from(hash) * n as u128) >> 64) as usize
-}
-
-/// Three bits by the lower bits of a hash.
-#[inline]
-fn filter_bits(hash: u64) -> u64 {
-    1 << (hash & 63) | 1 << (hash >> 6 & 63) | 1 << (hash >> 12 & 63)
+    Box::new(Wide { index: Index::with_capacity(n_rows), values: Vec::new(), n_labels })
 }
 
 #[cfg(test)]
@@ -330,38 +304,51 @@ mod tests {
     use crate::features::hash::extend;
 
     #[test]
-    fn every_hash_is_found_and_no_other_in_every_layout() {
-        for n_labels in [2, 4, 5, 8, 9, 150] {
-            let hashes: Vec<u64> =
-                (100..5_100).map(|n| extend(0, n)).chain([0, u64::MAX]).collect();
-            let mut rows = Rows::new(hashes.len(), n_labels);
-            for (value, hash) in (0u16..).zip(&hashes) {
-                let values = [f32::from(value)];
-                rows.insert(&NewRow {
-                    hash: *hash,
-                    mass: 2.0,
-                    square: 3.0,
-                    labels: &[1],
-                    values: &values,
-                });
+    fn every_row_is_found_and_added_in_every_layout() {
+        let mut hashes: Vec<u64> =
+            (100..5_100).map(|n| extend(0, n)).chain([0, u64::MAX]).collect();
+        hashes.sort_unstable();
+        for n_labels in [2, 3, 4, 5, 8, 9, 150] {
+            for mut rows in [rows(5_002, n_labels, true), token_rows(5_002, n_labels, true)] {
+                let mut total = 0.0;
+                for (value, hash) in (0u16..).zip(&hashes) {
+                    let values = [f32::from(value)];
+                    total += f64::from(value);
+                    let (mass, square) = (2.0, 3.0);
+                    rows.push(&NewRow { hash: *hash, mass, square, labels: &[1], values: &values });
+                }
+                rows.finish();
+                for (value, hash) in (0u16..).zip(&hashes) {
+                    let row = rows.get(*hash).expect("it was added");
+                    assert_eq!((row.mass, row.square), (2.0, 3.0));
+                    assert_eq!((row.entry(0), row.entry(1)), (0.0, f64::from(value)));
+                }
+                let (mut finder, mut sum) = (Finder::default(), RowSum::new(n_labels));
+                rows.prepare(&hashes, &mut finder);
+                rows.add(&finder, &mut sum);
+                assert_eq!((sum.mass, sum.square), (10_004.0, 15_006.0));
+                assert_eq!((sum.values[0], sum.values[1]), (0.0, total));
+                assert!(rows.get(1).is_none());
             }
-            for (value, hash) in (0u16..).zip(&hashes) {
-                let row = rows.get(*hash).expect("it was inserted");
-                assert_eq!((row.mass, row.square), (2.0, 3.0));
-                assert_eq!((row.entry(0), row.entry(1)), (0.0, f64::from(value)));
-            }
-            let unknown: Vec<u64> = (10_000..15_000).map(|n| extend(0, n)).collect();
-            assert!(unknown.iter().all(|hash| rows.get(*hash).is_none()));
-            let mut likely = Vec::new();
-            rows.prepare(&hashes, &mut likely);
-            assert_eq!(likely, hashes);
-            rows.prepare(&unknown, &mut likely);
-            assert!(likely.len() < 500, "{} of 5000 unknown hashes pass", likely.len());
         }
     }
 
     #[test]
+    fn rows_that_add_nothing_are_known_all_the_same() {
+        let mut rows = empty_rows(1);
+        rows.push(&NewRow { hash: 5, mass: 1.0, square: 1.0, labels: &[0], values: &[1.0] });
+        rows.finish();
+        let (mut finder, mut sum, mut missed) = (Finder::default(), RowSum::new(2), Vec::new());
+        rows.prepare(&[4, 5, 6], &mut finder);
+        rows.add(&finder, &mut sum);
+        rows.missed(&finder, &mut missed);
+        assert_eq!((sum.mass, sum.square, missed), (0.0, 0.0, vec![0, 2]));
+    }
+
+    #[test]
     fn nothing_is_found_where_nothing_is() {
-        assert!(Rows::new(0, 2).get(0).is_none());
+        let mut rows = rows(0, 2, false);
+        rows.finish();
+        assert!(rows.get(0).is_none());
     }
 }

@@ -3,6 +3,7 @@
 //! Word and shape features count once a sentence. The character view is additive over tokens: its
 //! sum is that of its tokens' rows, and its squared length the sum of theirs.
 
+use super::index::Finder;
 use super::rows::Row;
 use super::table::{RowSum, Table};
 use super::{AbstainReason, Classification, Model, Outcome, explain};
@@ -22,7 +23,7 @@ pub struct Options {
 pub struct Scorer {
     analysis: Analysis,
     ngrams: Ngrams,
-    likely: Vec<u64>,
+    finder: Finder,
     unknown: Vec<usize>,
     sum: RowSum,
     scores: Vec<f64>,
@@ -75,19 +76,19 @@ impl Scorer {
 
     fn sum_ngrams(&mut self, table: &Table, view: View) {
         for hashes in self.ngrams.of(view) {
-            table.features.prepare(hashes, &mut self.likely);
-            table.features.add(self.likely.iter().copied(), &mut self.sum, |_| ());
+            table.features.prepare(hashes, &mut self.finder);
+            table.features.add(&self.finder, &mut self.sum);
         }
     }
 
     fn sum_tokens(&mut self, table: &Table) {
-        self.unknown.clear();
-        let tokens = self.analysis.tokens();
-        let hashes = tokens.iter().map(|token| token.hash);
-        table.tokens.add(hashes, &mut self.sum, |at| self.unknown.push(at));
+        table.tokens.prepare(self.ngrams.tokens(), &mut self.finder);
+        table.tokens.add(&self.finder, &mut self.sum);
+        table.tokens.missed(&self.finder, &mut self.unknown);
         if !table.views.contains(&View::Character) {
             return;
         }
+        let tokens = self.analysis.tokens();
         for token in self.unknown.iter().filter_map(|at| tokens.get(*at)) {
             table.sum_character_rows(self.analysis.folded(token), &mut self.sum);
         }

@@ -5,7 +5,7 @@
 //! them.
 
 use super::Parts;
-use super::rows::{NewRow, Row, Rows};
+use super::rows::{self, NewRow, Row, Rows};
 use crate::features::{self, View};
 
 /// Everything scoring needs of a model.
@@ -17,34 +17,48 @@ pub(super) struct Table {
     /// The views that have features.
     pub(super) views: Vec<View>,
     /// The features, by their hashes.
-    pub(super) features: Rows,
+    pub(super) features: Box<dyn Rows>,
     /// The summed character features of known tokens, by the tokens' hashes.
-    pub(super) tokens: Rows,
+    pub(super) tokens: Box<dyn Rows>,
 }
 
 impl Table {
     /// Builds the table. The parts must have passed [`Parts::check`].
     pub(super) fn new(parts: &Parts) -> Self {
-        let n_labels = parts.offsets.len();
+        let views = parts.metadata.settings.views.iter().map(|chosen| chosen.view).collect();
         let mut table = Self {
             offsets: parts.offsets.clone(),
             background: parts.background.clone(),
             is_normalised: !parts.squares.is_empty(),
-            views: parts.metadata.settings.views.iter().map(|chosen| chosen.view).collect(),
+            views,
             features: feature_rows(parts),
-            tokens: Rows::new(parts.vocabulary.len(), n_labels),
+            tokens: rows::empty_rows(parts.vocabulary.len()),
         };
+        table.add_tokens(&parts.vocabulary);
+        table
+    }
+
+    fn add_tokens(&mut self, vocabulary: &[String]) {
+        let n_labels = self.n_labels();
+        let has_characters = self.views.contains(&View::Character);
+        let hashed = |(at, token): (usize, &String)| (features::hash::token(token), at);
+        let mut by_hash: Vec<_> = vocabulary.iter().enumerate().map(hashed).collect();
+        by_hash.sort_unstable();
+        if has_characters {
+            self.tokens = rows::token_rows(vocabulary.len(), n_labels, self.is_normalised);
+        }
         let mut sum = RowSum::new(n_labels);
         let (mut labels, mut values) = (Vec::new(), Vec::new());
-        for token in &parts.vocabulary {
+        for (hash, at) in by_hash {
             sum.clear();
-            table.sum_character_rows(token, &mut sum);
+            if let Some(token) = vocabulary.get(at).filter(|_| has_characters) {
+                self.sum_character_rows(token, &mut sum);
+            }
             sum.write_entries(&mut labels, &mut values);
             let (mass, square) = (single(sum.mass), single(sum.square));
-            let hash = features::hash::token(token);
-            table.tokens.insert(&NewRow { hash, mass, square, labels: &labels, values: &values });
+            self.tokens.push(&NewRow { hash, mass, square, labels: &labels, values: &values });
         }
-        table
+        self.tokens.finish();
     }
 
     /// Number of labels.
@@ -74,15 +88,16 @@ impl Table {
     }
 }
 
-fn feature_rows(parts: &Parts) -> Rows {
-    let mut rows = Rows::new(parts.hashes.len(), parts.offsets.len());
+fn feature_rows(parts: &Parts) -> Box<dyn Rows> {
+    let has_squares = !parts.squares.is_empty();
+    let mut rows = rows::rows(parts.hashes.len(), parts.offsets.len(), has_squares);
     let bounds = parts.entry_starts.windows(2);
     for (at, ((hash, mass), bounds)) in
         parts.hashes.iter().zip(&parts.masses).zip(bounds).enumerate()
     {
         let &[start, end] = bounds else { continue };
         let entries = start as usize..end as usize;
-        rows.insert(&NewRow {
+        rows.push(&NewRow {
             hash: *hash,
             mass: *mass,
             square: parts.squares.get(at).copied().unwrap_or_default(),
@@ -90,6 +105,7 @@ fn feature_rows(parts: &Parts) -> Rows {
             values: parts.entry_values.get(entries).unwrap_or_default(),
         });
     }
+    rows.finish();
     rows
 }
 
