@@ -112,7 +112,7 @@ pub enum FormatError {
     #[error("not a model file: {0}")]
     Container(String),
     /// Made by a program with another format.
-    #[error("format version {found}, this program reads {supported}")]
+    #[error("format version {found}, this program reads up to version {supported}")]
     Version {
         /// The file's version.
         found: String,

@@ -14,6 +14,7 @@ mod bad_input;
 mod builtin;
 mod classify;
 mod cli;
+mod format;
 mod health;
 mod limits;
 mod metrics;

@@ -39,23 +39,66 @@
 //! | `entry_labels` | U16 | `E` | [`Parts::entry_labels`] |
 //! | `vocabulary` | U8 | `B` | [`Parts::vocabulary`]: the tokens' UTF-8 bytes, one behind the other |
 //!
-//! [`crate::model`] gives the formula that makes scores of them. In Python, with the packages
-//! `safetensors`, `numpy` and `blake3`:
+//! # From a sentence to probabilities
+//!
+//! What follows, with the table above, is all that it takes to classify; `tests/format/read_model.py` does
+//! it in Python with the packages `safetensors`, `numpy`, `blake3` and `xxhash`, and is compared with this
+//! program. It holds for `features_version` 1 of the metadata.
+//!
+//! **Tokens.** The sentence in NFKC is cut into tokens: a maximal run of word characters, or one other
+//! character that is neither white space nor invisible. A word character is alphabetic or numeric, or
+//! `_`. One in the scripts Han, Hiragana, Thai, Lao, Khmer, Myanmar and Tibetan is a token alone.
+//! Combining marks (general category M) and the joiners U+200C and U+200D belong to the word before
+//! them, or begin one. White space is `White_Space`, U+001C to U+001F and U+200B. Invisible, as if they were
+//! not there, are U+00AD, U+061C, U+200E, U+200F, U+202A to U+202E, U+2060 to U+2069, U+FE00 to U+FE0F and
+//! U+FEFF. A token is then *folded* by full Unicode case folding. Known tokens are those of `vocabulary`.
+//!
+//! **Shapes.** The shape view sees one item for each token: `0` for one with a character of general category
+//! N; `Aa` for one that begins with an upper-case letter, unless it is the first or stands behind an
+//! opener; else the folded token. Several `Aa` in a row are one item. An opener is a token, not `0`,
+//! that begins with one of `.!?"` or U+201C.
+//!
+//! **Hashes** are u64. That of a token, an item or a mark is XXH3-64, seed 0, of its UTF-8. A sequence
+//! starts from the seed of its view, and takes in one hash after the other: with `p` the 128-bit product
+//! of `sequence XOR hash` and `0x9E3779B97F4A7C15`, it becomes the upper half of `p` XOR the lower half.
+//!
+//! | view | seed | features of a sentence |
+//! |---|---|---|
+//! | `word1`, `word2`, `word3` | `0x5749E3A16B0D44C7` | sequences of 1, 2, 3 folded tokens, each once; for 2 and 3 with the mark `<s>` before the first and `</s>` behind the last |
+//! | `shape` | `0xA3D70B5419C6E82F` | sequences of 1, 2 and 3 items, each once, with the same marks for 2 and 3 |
+//! | `character` | `0x1F86C95DE2703AB9` | for each folded token, sequences of 3, 4 and 5 characters of the token's first 64 with a space before and behind; a character's number stands in for a hash |
+//!
+//! **Scores.** A feature that is in `hashes`, at `f`, has the mass `masses[f]`, the square `squares[f]` (0
+//! where there are none) and its entries, from `entry_starts[f]` up to `entry_starts[f + 1]`. With
+//! `count` 1, or in the character view how often the feature occurs in the token, a view that is among
+//! `settings.views` adds to the score of label `k`, which begins with `offsets[k]`,
+//!
+//! ```text
+//! 1 / length · Σ over its features of count · (mass · background[view][k] + value of the entry with label k, if any)
+//! ```
+//!
+//! where `length` is 1 for the weighting `presence`, and for `idf` the root of the sum of `count² · square`
+//! (1 where that is 0); the sums of the character view run over all tokens, a token that stands twice
+//! counting twice. Probabilities are the softmax of the scores. The label is the first of the highest
+//! probability, or none where no token is known or that probability is below `min_probability`.
 //!
 //! ```python
 //! file = open("model.safetensors", "rb").read()
 //! assert blake3.blake3(file[:35] + b"0" * 64 + file[99:]).hexdigest() == file[35:99].decode()
 //! tensors = safetensors.numpy.load(file)
 //! with safetensors.safe_open("model.safetensors", "numpy") as opened:
-//!     labels = json.loads(opened.metadata()["metadata"])["labels"]
+//!     metadata = json.loads(opened.metadata()["metadata"])
 //!
-//! def row(feature_hash, view):  # what one known feature of a view adds to each label
+//! def row(feature_hash, view):  # what one known feature of a view adds to each label, length 1
 //!     i = np.searchsorted(tensors["hashes"], np.uint64(feature_hash))
 //!     entries = slice(*tensors["entry_starts"][i : i + 2])
 //!     values = tensors["masses"][i] * tensors["background"][view]
 //!     values[tensors["entry_labels"][entries]] += tensors["entry_values"][entries]
 //!     return values
 //! ```
+//!
+//! Every released version of the format loads for ever: `tests/format/` holds files of each with the
+//! answers they must give. A newer version is refused with a message that names both.
 
 mod tensors;
 #[cfg(test)]

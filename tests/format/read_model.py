@@ -1,0 +1,234 @@
+"""Reads models and classifies with them in Python, by the documentation of the format alone.
+
+A stranger's reader: safetensors, numpy, blake3 and xxhash, and what `src/store/format/mod.rs` says.
+Run as a program it reads the golden files and the built-in model, classifies, and compares with what
+is expected and, where the program is built, with what `dictum classify` answers.
+"""
+import json
+import subprocess
+import sys
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import blake3
+import numpy as np
+import safetensors
+import safetensors.numpy
+import xxhash
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests" / "format" / "v1"
+BUILT_IN = ROOT / "models" / "news-statements" / "model.safetensors"
+PROGRAM = ROOT / "target" / "debug" / "dictum"
+# Sums of known tokens are kept in single precision.
+TOLERANCE = 1e-6
+
+VIEWS = ["word1", "word2", "word3", "shape", "character"]
+WORD_SEED, SHAPE_SEED, CHARACTER_SEED = 0x5749E3A16B0D44C7, 0xA3D70B5419C6E82F, 0x1F86C95DE2703AB9
+MULTIPLIER = 0x9E3779B97F4A7C15
+WITHOUT_SPACES = ("CJK ", "IDEOGRAPHIC ", "HIRAGANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ",
+                  "TIBETAN ")
+IGNORED = {0xAD, 0x61C, 0x200E, 0x200F, 0xFEFF, *range(0x202A, 0x202F), *range(0x2060, 0x206A),
+           *range(0xFE00, 0xFE10)}
+
+
+def kind(c):
+    """What a character is to the tokeniser."""
+    if c == "\u200b":
+        return "space"
+    if c in "\u200c\u200d":
+        return "attached"
+    if ord(c) in IGNORED:
+        return "ignored"
+    if c.isspace():
+        return "space"
+    if unicodedata.category(c).startswith("M"):
+        return "attached"
+    if c == "_" or c.isalnum():
+        alone = unicodedata.name(c, "").startswith(WITHOUT_SPACES)
+        return "alone" if alone else "word"
+    return "other"
+
+
+def tokens_of(sentence):
+    """The tokens as they stand in the normalised sentence, not yet folded."""
+    tokens, run = [], None
+    for c in unicodedata.normalize("NFKC", sentence):
+        is_kind = kind(c)
+        if is_kind == "ignored":
+            continue
+        if is_kind == "space":
+            run = None
+        elif (run, is_kind) in {("word", "word"), ("word", "attached"), ("alone", "attached")}:
+            tokens[-1] += c
+        else:
+            tokens.append(c)
+            run = "word" if is_kind == "attached" else is_kind
+    return tokens
+
+
+def shapes_of(tokens):
+    """The items of the shape view."""
+    items, opens = [], True
+    for token in tokens:
+        item = token.casefold()
+        is_number = any(unicodedata.category(c).startswith("N") for c in token)
+        if is_number:
+            item = "0"
+        elif token[0].isupper() and not opens:
+            item = "Aa"
+        if not (item == "Aa" and items[-1:] == ["Aa"]):
+            items.append(item)
+        opens = not is_number and token[0] in '.!?"\u201c'
+    return items
+
+
+def extend(sequence, item):
+    product = (sequence ^ item) * MULTIPLIER
+    return (product >> 64) ^ (product & (1 << 64) - 1)
+
+
+def token_hash(text):
+    return xxhash.xxh3_64_intdigest(text.encode())
+
+
+def sequences(seed, items, n):
+    """The hashes of the distinct n-grams of items, with a mark at each end where n > 1."""
+    if n > 1:
+        items = ["<s>", *items, "</s>"]
+    hashes = [token_hash(item) for item in items]
+    found = set()
+    for at in range(len(items) - n + 1):
+        sequence = seed
+        for item in hashes[at:at + n]:
+            sequence = extend(sequence, item)
+        found.add(sequence)
+    return found
+
+
+def character_sequences(token):
+    """The hashes of the character 3- to 5-grams of a folded token, each with its number."""
+    padded = [ord(c) for c in f" {token[:64]} "]
+    found = Counter()
+    for n in (3, 4, 5):
+        for at in range(len(padded) - n + 1):
+            sequence = CHARACTER_SEED
+            for item in padded[at:at + n]:
+                sequence = extend(sequence, item)
+            found[sequence] += 1
+    return found
+
+
+class Model:
+    """A model file, read and checked."""
+
+    def __init__(self, path):
+        file = Path(path).read_bytes()
+        digest = blake3.blake3(file[:35] + b"0" * 64 + file[99:]).hexdigest()
+        assert digest == file[35:99].decode(), f"{path} is damaged"
+        with safetensors.safe_open(path, "numpy") as opened:
+            strings = opened.metadata()
+        assert strings["format_version"] == "1", strings["format_version"]
+        self.metadata = json.loads(strings["metadata"])
+        assert self.metadata["features_version"] == 1
+        tensors = safetensors.numpy.load(file)
+        self.labels = self.metadata["labels"]
+        self.views = [view["view"] for view in self.metadata["settings"]["views"]]
+        self.tensors = tensors
+        self.positions = {int(hash): at for at, hash in enumerate(tensors["hashes"])}
+        text, ends = tensors["vocabulary"].tobytes(), tensors["vocabulary_ends"].tolist()
+        self.vocabulary = {text[start:end].decode() for start, end in zip([0, *ends], ends)}
+
+    def add(self, sums, hash, times):
+        """Adds a feature to the sums (mass, squared length, values) of its view."""
+        at = self.positions.get(hash)
+        if at is None:
+            return sums
+        mass, square, values = sums
+        entries = slice(*self.tensors["entry_starts"][at:at + 2])
+        values = values.copy()
+        values[self.tensors["entry_labels"][entries]] += times * self.tensors["entry_values"][
+            entries].astype(float)
+        squares = self.tensors["squares"]
+        square += times ** 2 * (float(squares[at]) if len(squares) else 0)
+        return mass + times * float(self.tensors["masses"][at]), square, values
+
+    def sums(self, view, tokens, shapes):
+        sums = (0.0, 0.0, np.zeros(len(self.labels)))
+        if view == "character":
+            for token in tokens:
+                for hash, times in character_sequences(token).items():
+                    sums = self.add(sums, hash, times)
+            return sums
+        if view == "shape":
+            found = set().union(*(sequences(SHAPE_SEED, shapes, n) for n in (1, 2, 3)))
+        else:
+            found = sequences(WORD_SEED, tokens, int(view[-1]))
+        for hash in found:
+            sums = self.add(sums, hash, 1)
+        return sums
+
+    def classify(self, sentence):
+        """The label, empty where the model abstains; and the probability of each label."""
+        raw = tokens_of(sentence)
+        tokens, shapes = [token.casefold() for token in raw], shapes_of(raw)
+        scores = self.tensors["offsets"].copy()
+        for view in self.views:
+            mass, square, values = self.sums(view, tokens, shapes)
+            is_idf = self.metadata["settings"]["weighting"] == "idf"
+            length = np.sqrt(square) if is_idf and square > 0 else 1
+            background = self.tensors["background"][VIEWS.index(view)]
+            scores += (values + mass * background) / length
+        probabilities = np.exp(scores - scores.max())
+        probabilities /= probabilities.sum()
+        n_unknown = sum(token not in self.vocabulary for token in tokens)
+        best = int(probabilities.argmax())
+        abstains = n_unknown == len(tokens) or probabilities[best] < self.metadata["min_probability"]
+        return {
+            "label": "" if abstains else self.labels[best],
+            "token_count": len(tokens),
+            "unknown_token_count": n_unknown,
+            "probabilities": dict(zip(self.labels, probabilities.tolist())),
+        }
+
+
+def assert_same(what, found, expected):
+    for key in ("label", "token_count", "unknown_token_count"):
+        assert found[key] == expected[key], f"{what}: {key} {found[key]}, not {expected[key]}"
+    for label, probability in expected["probabilities"].items():
+        difference = abs(found["probabilities"][label] - probability)
+        assert difference < TOLERANCE, f"{what}: {label} differs by {difference}"
+
+
+def answers_of_program(sentences):
+    """What the program says with its built-in model."""
+    command = [PROGRAM, "classify", "--json", "--top-k", "0"]
+    ran = subprocess.run(command, input="\n".join(sentences), text=True, capture_output=True,
+                         check=True, env={"DICTUM_MODELS": str(ROOT / "target" / "no-models")})
+    for line in ran.stdout.splitlines():
+        answer = json.loads(line)["classification"]
+        scores = {score["label"]: score["probability"] for score in answer.pop("scores")}
+        yield {**answer, "probabilities": scores}
+
+
+def main():
+    expected = json.loads((GOLDEN / "expected.json").read_text(encoding="utf8"))
+    models = {path.stem: Model(path) for path in GOLDEN.glob("*.safetensors")}
+    assert set(models) == {case["model"] for case in expected} and len(models) > 1, models
+    for case in expected:
+        found = models[case["model"]].classify(case["sentence"])
+        assert_same(f"{case['model']}: {case['sentence']}", found, case)
+    n = len(expected)
+    if PROGRAM.exists():
+        built_in = Model(BUILT_IN)
+        sentences = list(dict.fromkeys(case["sentence"] for case in expected)) + [
+            "We had nothing to do with it, the minister said.", "Snow fell on the old bridge."]
+        for sentence, answer in zip(sentences, answers_of_program(sentences), strict=True):
+            assert_same(f"built in: {sentence}", built_in.classify(sentence), answer)
+            n += 1
+    print(f"{n} classifications recomputed from {len(models) + 1} model files")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
