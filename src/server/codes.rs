@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::io::ErrorKind;
 
 use tonic::{Code, Status};
 
@@ -171,6 +172,9 @@ fn store(error: &StoreError) -> Answer {
                 .with("model", name)
                 .with("version", version)
         }
+        StoreError::BeingTrained { name } => {
+            Answer::new(Code::Aborted, "TRAINING_RUNNING").with("model", name).passing()
+        }
         StoreError::Busy { name } => {
             Answer::new(Code::Aborted, "MODEL_BUSY").with("model", name).passing()
         }
@@ -181,7 +185,31 @@ fn store(error: &StoreError) -> Answer {
             Answer::new(Code::FailedPrecondition, "VERSIONS_EXHAUSTED").with("model", name)
         }
         StoreError::Unstorable(_) => Answer::new(Code::Internal, "INTERNAL"),
-        StoreError::Io { .. } => Answer::new(Code::Internal, "STORE_FAILED"),
+        StoreError::Io { source, .. } => match disk(source.kind()) {
+            Some(Disk::Full) => Answer::new(Code::ResourceExhausted, "STORE_FULL"),
+            Some(Disk::ReadOnly) => Answer::new(Code::FailedPrecondition, "STORE_READ_ONLY"),
+            None => Answer::new(Code::Internal, "STORE_FAILED"),
+        },
+    }
+}
+
+/// What a client can know of the disk that models are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disk {
+    /// No room is left.
+    Full,
+    /// It cannot be written.
+    ReadOnly,
+}
+
+/// What an error says of the disk.
+pub(crate) fn disk(kind: ErrorKind) -> Option<Disk> {
+    if matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        Some(Disk::Full)
+    } else if matches!(kind, ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) {
+        Some(Disk::ReadOnly)
+    } else {
+        None
     }
 }
 

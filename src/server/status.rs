@@ -10,10 +10,11 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use super::codes::{Answer, answer, csv, meant_by_library};
+use super::codes::{Answer, Disk, answer, csv, disk, meant_by_library};
 use super::edge::current_request_id;
 use super::error::{CallError, Violation, Violations};
 use crate::proto;
+use crate::store::StoreError;
 use crate::train::TrainError;
 use crate::train::examples::CsvError;
 
@@ -101,11 +102,21 @@ fn message(error: &CallError, code: Code) -> String {
         "internal error, see the server's log"
     } else if code == Code::DataLoss {
         "the model's file is damaged, see the server's log"
+    } else if let Some(disk) = disk_of(error) {
+        match disk {
+            Disk::Full => "there is no room for models, see the server's log",
+            Disk::ReadOnly => "the models cannot be written, see the server's log",
+        }
     } else {
         return cut(&error.to_string(), MAX_MESSAGE_BYTES);
     };
     tracing::error!(error = chain(error), ?code, request_id = current_request_id(), "call failed");
     public.to_owned()
+}
+
+fn disk_of(error: &CallError) -> Option<Disk> {
+    let CallError::Store(StoreError::Io { source, .. }) = error else { return None };
+    disk(source.kind())
 }
 
 /// An error with its causes, for the log.
@@ -188,7 +199,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::StoreError;
 
     /// Bytes of the trailers, names and values.
     fn trailer_bytes(status: &Status) -> usize {
@@ -224,6 +234,21 @@ mod tests {
         assert_eq!(status.code(), Code::Internal);
         let shown = format!("{} {:?}", status.message(), status.details());
         assert!(!shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn a_full_disk_and_one_that_cannot_be_written_are_told_without_their_paths() {
+        for (kind, code, reason) in [
+            (std::io::ErrorKind::StorageFull, Code::ResourceExhausted, "STORE_FULL"),
+            (std::io::ErrorKind::ReadOnlyFilesystem, Code::FailedPrecondition, "STORE_READ_ONLY"),
+        ] {
+            let path = std::path::PathBuf::from("/secret/path");
+            let error = StoreError::Io { action: "write", path, source: kind.into() };
+            let status = Status::from(CallError::from(error));
+            let info = status.get_details_error_info().expect("an ErrorInfo");
+            assert_eq!((status.code(), info.reason.as_str()), (code, reason));
+            assert!(!status.message().contains("secret"), "{status:?}");
+        }
     }
 
     #[test]

@@ -85,6 +85,7 @@ impl Workshop {
             let data_report = Some(response::full_data_report(&report, plan.all_findings));
             return Ok(TrainModelResponse { data_report, ..Default::default() });
         }
+        let _claim = self.models.repository().begin_training(&plan.name)?;
         let trained = self.jobs.compute(|| train(&dataset, &plan.settings, reporter))?;
         let activation = self.decide(plan, &trained, &dataset, reporter)?;
         let served = self.publish(plan, &trained, activation::activates(&activation), reporter)?;

@@ -31,6 +31,12 @@ pub enum StoreError {
         /// The model.
         name: ModelName,
     },
+    /// Another process trains the model.
+    #[error("model {name} is being trained by another process")]
+    BeingTrained {
+        /// The model.
+        name: ModelName,
+    },
     /// The active version cannot be deleted.
     #[error("version {version} of model {name} is active")]
     VersionIsActive {

@@ -202,6 +202,11 @@ fn signer() -> Signer {
     Signer::from_pem(include_str!("../../tests/keys/secret.pem")).unwrap()
 }
 
+/// Says how often a fault was survived, for the table of `tests/faults`.
+fn count(fault: &str, n: usize) {
+    println!("simulated {fault}: {n}");
+}
+
 fn name() -> ModelName {
     "topics".parse().unwrap()
 }
@@ -234,23 +239,29 @@ fn choices(loss: usize) -> impl FnMut(usize) -> usize {
 
 #[test]
 fn a_kill_at_any_step_leaves_the_old_state_or_the_new_one() {
+    let mut n = 0;
     for case in &CASES {
         let n_steps = case.at_every_step(Fault::Kill, |files, is_done| case.check(files, is_done));
         assert!(n_steps >= 6, "{}: only {n_steps} steps", case.what);
+        n += n_steps;
     }
+    count("kill", n);
 }
 
 #[test]
 fn a_single_failure_at_any_step_leaves_the_old_state_or_the_new_one() {
+    let mut n = 0;
     for case in &CASES {
-        case.at_every_step(Fault::Once, |files, is_done| case.check(files, is_done));
+        n += case.at_every_step(Fault::Once, |files, is_done| case.check(files, is_done));
     }
+    count("failure", n);
 }
 
 #[test]
 fn a_full_disk_from_any_step_on_leaves_the_old_state_or_the_new_one() {
+    let mut n = 0;
     for case in &CASES {
-        case.at_every_step(Fault::DiskFull, |files, is_done| {
+        n += case.at_every_step(Fault::DiskFull, |files, is_done| {
             // What is deleted must stay until it is certain that nothing names it any more.
             let deletes = matches!(case.operation, Operation::Delete(_));
             if !deletes && case.retention == Retention::default() {
@@ -259,15 +270,21 @@ fn a_full_disk_from_any_step_on_leaves_the_old_state_or_the_new_one() {
             case.check(files, is_done);
         });
     }
+    count("full disk", n);
 }
 
 #[test]
 fn a_loss_of_power_at_any_step_leaves_the_old_state_or_the_new_one() {
+    let mut n = 0;
     for case in &CASES {
         case.at_every_step(Fault::Kill, |files, is_done| {
-            at_every_loss(files, |survivor| case.check(survivor, is_done));
+            at_every_loss(files, |survivor| {
+                case.check(survivor, is_done);
+                n += 1;
+            });
         });
     }
+    count("loss of power", n);
 }
 
 /// What was in the page cache when the first process died is seen, and relied on, by the second.
@@ -289,13 +306,15 @@ fn work_acknowledged_after_a_kill_survives_a_loss_of_power() {
 #[test]
 fn a_second_kill_while_recovering_from_the_first_does_no_harm() {
     let recover = |files: &SimulatedFiles| open(files).map(|_| ());
+    let mut n = 0;
     for case in &CASES {
         case.at_every_step(Fault::Kill, |files, is_done| {
-            at_every_step(files, Fault::Kill, recover, |again, _| {
+            n += at_every_step(files, Fault::Kill, recover, |again, _| {
                 at_every_loss(again, |survivor| case.check(survivor, is_done));
             });
         });
     }
+    count("kill while recovering", n);
 }
 
 /// A version that is seen, but not yet synced, must not be pointed to before it is.

@@ -42,6 +42,9 @@ pub(super) trait Files: fmt::Debug + Send + Sync {
     /// Removes a file, or a folder with everything in it.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes a folder that holds nothing, or fails.
+    fn remove_empty_folder(&self, folder: &Path) -> io::Result<()>;
+
     /// Locks a file, which is made if need be, or returns `None` where somebody else holds the lock.
     fn try_lock(&self, file: &Path) -> io::Result<Option<Lock>>;
 }
@@ -143,6 +146,10 @@ impl Files for OsFiles {
         } else {
             fs::remove_file(path)
         }
+    }
+
+    fn remove_empty_folder(&self, folder: &Path) -> io::Result<()> {
+        fs::remove_dir(folder)
     }
 
     fn try_lock(&self, file: &Path) -> io::Result<Option<Lock>> {

@@ -6,6 +6,7 @@
 //! NAME/active                "7\n", and on a second line the version that was active before, if any
 //! NAME/last-deleted          the highest number of a deleted version, so that no number is used twice
 //! NAME/.lock                 locked by whoever writes
+//! NAME/.training             locked by whoever trains, who removes it
 //! NAME/.dictum-tmp-*         work of the writer, or what a dead one left
 //! ```
 //!
@@ -32,6 +33,8 @@ pub(super) const ACTIVE: &str = "active";
 pub(super) const LAST_DELETED: &str = "last-deleted";
 /// Name of the file that a writer locks.
 pub(super) const LOCK: &str = ".lock";
+/// Name of the file that a trainer locks.
+pub(super) const TRAINING: &str = ".training";
 /// How the names of unfinished work begin.
 pub(super) const TEMPORARY: &str = ".dictum-tmp-";
 

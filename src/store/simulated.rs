@@ -342,6 +342,15 @@ impl Files for SimulatedFiles {
         self.state().remove(path)
     }
 
+    fn remove_empty_folder(&self, folder: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let node = state.find(folder)?;
+        if !state.entries(node)?.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.remove(folder)
+    }
+
     fn try_lock(&self, file: &Path) -> io::Result<Option<Lock>> {
         let mut state = self.state();
         state.step(Step::Adds)?;

@@ -74,6 +74,7 @@ impl Folder {
             let data_report = Some(response::full_data_report(&report, plan.all_findings));
             return Ok(Done::by_server(TrainModelResponse { data_report, ..Default::default() }));
         }
+        let _claim = self.repository.begin_training(&plan.name)?;
         let trained = pool.install(|| train(&dataset, &plan.settings, work.progress));
         let trained = trained.map_err(unusable)?;
         let incumbent = self.incumbent(&plan.name)?;

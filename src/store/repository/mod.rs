@@ -352,7 +352,11 @@ impl Repository {
         checked.map_err(|problem| untrusted(name, version, problem))
     }
 
-    fn folder<'a>(&'a self, name: &'a ModelName) -> ModelFolder<'a> {
+    pub(super) fn files(&self) -> Arc<dyn Files> {
+        Arc::clone(&self.files)
+    }
+
+    pub(super) fn folder<'a>(&'a self, name: &'a ModelName) -> ModelFolder<'a> {
         ModelFolder { files: &*self.files, name, path: self.root.join(name.as_str()) }
     }
 
