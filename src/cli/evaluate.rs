@@ -39,6 +39,9 @@ pub(super) struct EvaluateArgs {
     model: Option<ModelRef>,
     #[command(flatten)]
     columns: CsvArgs,
+    /// Name all rows at fault, at most 1,000 of each kind, and not the first 20 only; JSON has all
+    #[arg(long)]
+    all_findings: bool,
     /// Threads to use on this machine [default: one per core]
     #[arg(long, value_name = "N", env = "DICTUM_THREADS", hide_env_values = true)]
     threads: Option<NonZeroUsize>,
@@ -62,6 +65,8 @@ pub(super) fn run(args: EvaluateArgs) -> Result<ExitCode, CliError> {
         text_column: args.columns.text_column.clone(),
         label_column: args.columns.label_column.clone(),
         delimiter: args.columns.delimiter_text(),
+        // A person reads the first, a program takes all.
+        all_findings: args.all_findings || output.format() == Format::Json,
     };
     let Done { response, mistakes, report } = {
         let progress = Progress::new(input.n_bytes);

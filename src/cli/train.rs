@@ -23,7 +23,7 @@ Examples:
   dictum train mine.csv
   dictum train mine.csv --model mine --text-column sentence --label-column category
   dictum train mine.csv --report mine.html
-  dictum train mine.csv --validate-only
+  dictum train mine.csv --validate-only --all-findings
   dictum train mine.csv --model mine --target-accuracy 0.95
   dictum train mine.csv --model mine --server http://127.0.0.1:50051
 
@@ -64,6 +64,9 @@ pub(super) struct TrainArgs {
     /// Only check the data
     #[arg(long, conflicts_with = "report")]
     validate_only: bool,
+    /// Name all rows at fault, at most 1,000 of each kind, and not the first 20 only; JSON has all
+    #[arg(long)]
+    all_findings: bool,
     /// Let the model give no label when the best one is less probable than this, from 0 to 1
     /// [default: 0]
     #[arg(long, value_name = "P", value_parser = share)]
@@ -195,7 +198,7 @@ fn spec(args: &TrainArgs, format: Format) -> TrainingSpec {
         force: args.force,
         target_accuracy: args.target_accuracy,
         // A person reads the first, a program takes all.
-        all_findings: format == Format::Json,
+        all_findings: args.all_findings || format == Format::Json,
     }
 }
 

@@ -9,7 +9,7 @@ use super::reliability::bins;
 use super::telling::Telling;
 use super::{Report, ReportError, matrix, real};
 use crate::model::{Evaluation, Metadata, Method};
-use crate::train::examples::{DataReport, FindingCode};
+use crate::train::examples::FindingCode;
 use crate::train::{Counts, Interval};
 
 const STYLE: &str = include_str!("style.css");
@@ -19,6 +19,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 const DISPUTED: f64 = 0.9;
 /// Most rows of a table.
 const MAX_ROWS: usize = 100;
+/// Most findings in the data.
+const MAX_FINDINGS: usize = 500;
 /// Most confusions.
 const MAX_CONFUSIONS: usize = 20;
 /// Sentences that are shown for each.
@@ -52,7 +54,7 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, ReportError> {
                 (matrix::heat_map(evaluation))
                 @if let Some(training) = report.training { (telling(&training.telling)) }
                 (disputed(report))
-                (data(report.data_report))
+                (data(report))
                 (settings(report.model.metadata(), evaluation))
             }
         }
@@ -328,23 +330,33 @@ fn disputed(report: &Report<'_>) -> Markup {
     }
 }
 
-fn data(report: &DataReport) -> Markup {
+fn data(report: &Report<'_>) -> Markup {
+    let found = report.data_report;
+    // Rows in the order of their lines; those that are left out are not among them.
+    let text_of = |line: u64| {
+        let examples = &report.dataset.examples;
+        let position = examples.binary_search_by_key(&line, |example| example.line).ok()?;
+        examples.get(position).map(|example| excerpt(&example.text))
+    };
     html! {
         h2 id="data" { "Data" }
-        p { (report.used_count) " of " (report.row_count) " rows were used." }
-        @if !report.counts.is_empty() {
-            p { @for (code, n) in &report.counts { span.chip { (code_name(*code)) " " span.faint { (n) } } } }
+        p { (found.used_count) " of " (found.row_count) " rows were used." }
+        @if !found.counts.is_empty() {
+            p { @for (code, n) in &found.counts { span.chip { (code_name(*code)) " " span.faint { (n) } } } }
             div.scroll { table {
                 thead { tr { th.n { "line" } th { "finding" } th { "what" } } }
-                tbody { @for finding in report.findings.iter().take(MAX_ROWS) { tr {
+                tbody { @for finding in &found.first(MAX_FINDINGS) { tr {
                     td.n { (finding.line) }
                     td { (code_name(finding.code)) }
-                    td.text { (excerpt(&finding.message)) }
+                    td.text {
+                        p { (excerpt(&finding.message)) }
+                        @if let Some(text) = text_of(finding.line) { p.faint dir="auto" { (text) } }
+                    }
                 } } }
             } }
             (more(
-                usize::try_from(report.counts.values().sum::<u64>()).unwrap_or(usize::MAX),
-                report.findings.len().min(MAX_ROWS),
+                usize::try_from(found.counts.values().sum::<u64>()).unwrap_or(usize::MAX),
+                found.findings.len().min(MAX_FINDINGS),
             ))
         }
     }

@@ -159,7 +159,7 @@ pub(crate) fn trained(
     let is_wish = matches!(plan.settings.threshold, Threshold::TargetAccuracy(_));
     proto::TrainModelResponse {
         update: Some(proto::train_model_response::Update::Model(model)),
-        data_report: Some(full_data_report(&trained.report, plan.all_findings)),
+        data_report: Some(data_report(&trained.report, plan.all_findings)),
         activation: Some(activation),
         threshold: is_wish.then(|| coverage_point(&trained.threshold)),
     }
@@ -220,22 +220,14 @@ fn view(view: View) -> proto::View {
     }
 }
 
-/// What was found in data, with the first findings.
-pub(crate) fn data_report(report: &DataReport) -> proto::DataReport {
-    data_report_with(report, MAX_FINDINGS)
-}
-
-/// What was found in data, with all findings if wanted.
-pub(crate) fn full_data_report(report: &DataReport, all_findings: bool) -> proto::DataReport {
-    data_report_with(report, if all_findings { usize::MAX } else { MAX_FINDINGS })
-}
-
-fn data_report_with(report: &DataReport, max_findings: usize) -> proto::DataReport {
+/// What was found in data, with all findings or the first.
+pub(crate) fn data_report(report: &DataReport, all_findings: bool) -> proto::DataReport {
+    let max_findings = if all_findings { usize::MAX } else { MAX_FINDINGS };
     let counts = report.counts.iter().map(|(code, count)| proto::FindingCount {
         code: finding_code(*code).into(),
         count: *count,
     });
-    let findings = report.findings.iter().take(max_findings).map(|finding| proto::Finding {
+    let findings = report.first(max_findings).into_iter().map(|finding| proto::Finding {
         line: finding.line,
         code: finding_code(finding.code).into(),
         message: finding.message.clone(),
@@ -260,5 +252,8 @@ fn finding_code(code: FindingCode) -> proto::FindingCode {
         FindingCode::SuspectedLabel => proto::FindingCode::SuspectedLabel,
         FindingCode::NearDuplicate => proto::FindingCode::NearDuplicate,
         FindingCode::OtherScript => proto::FindingCode::OtherScript,
+        FindingCode::OtherLanguage => proto::FindingCode::OtherLanguage,
+        FindingCode::FewExamples => proto::FindingCode::FewExamples,
+        FindingCode::Giveaway => proto::FindingCode::Giveaway,
     }
 }

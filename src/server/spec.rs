@@ -72,13 +72,27 @@ impl TryFrom<proto::TrainingSpec> for TrainingPlan {
     }
 }
 
-/// Checks what is to be evaluated, and how to read the data.
-pub(crate) fn evaluation(spec: proto::EvaluationSpec) -> Result<(Target, CsvOptions), CallError> {
-    let target = request::target("spec.model", &spec.model, spec.version)?;
-    let mut violations = Violations::default();
-    let csv = csv(spec.text_column, spec.label_column, &spec.delimiter, &mut violations);
-    violations.check()?;
-    Ok((target, csv))
+/// What is to be evaluated, and how to read the data.
+#[derive(Debug)]
+pub(crate) struct EvaluationPlan {
+    /// Who is judged.
+    pub(crate) target: Target,
+    /// How the CSV is read.
+    pub(crate) csv: CsvOptions,
+    /// Whether the report is to hold all findings, not the first only.
+    pub(crate) all_findings: bool,
+}
+
+impl TryFrom<proto::EvaluationSpec> for EvaluationPlan {
+    type Error = CallError;
+
+    fn try_from(spec: proto::EvaluationSpec) -> Result<Self, CallError> {
+        let target = request::target("spec.model", &spec.model, spec.version)?;
+        let mut violations = Violations::default();
+        let csv = csv(spec.text_column, spec.label_column, &spec.delimiter, &mut violations);
+        violations.check()?;
+        Ok(Self { target, csv, all_findings: spec.all_findings })
+    }
 }
 
 fn csv(

@@ -19,14 +19,14 @@ use super::metrics::jobs::Job;
 use super::models::{Models, ServedModel};
 use super::progress::Reporter;
 use super::response::{self, model_version};
-use super::spec::{self, TrainingPlan, Wish};
+use super::spec::{EvaluationPlan, TrainingPlan, Wish};
 use super::upload::{self, PIECES_UNDERWAY, Pieces, Upload, UploadMessage};
 use crate::proto::train_model_response::Update;
 use crate::proto::{
     Activation, EvaluateModelRequest, EvaluateModelResponse, TrainModelRequest, TrainModelResponse,
     TrainingProgress,
 };
-use crate::train::examples::{CsvOptions, Dataset};
+use crate::train::examples::Dataset;
 use crate::train::{Observer, Stage, TrainError, Trained, check_labels, evaluate, examine, train};
 
 /// Progress messages that wait for a slow reader; further ones are left out.
@@ -82,7 +82,7 @@ impl Workshop {
         check_labels(&dataset)?;
         if plan.validate_only {
             let report = self.jobs.compute(|| examine(&dataset, reporter))?;
-            let data_report = Some(response::full_data_report(&report, plan.all_findings));
+            let data_report = Some(response::data_report(&report, plan.all_findings));
             return Ok(TrainModelResponse { data_report, ..Default::default() });
         }
         let _claim = self.models.repository().begin_training(&plan.name)?;
@@ -133,8 +133,8 @@ impl Workshop {
         requests: Streaming<EvaluateModelRequest>,
     ) -> Result<EvaluateModelResponse, CallError> {
         let (spec, upload) = upload::begin(requests).await?;
-        let (target, csv) = spec::evaluation(spec)?;
-        let served = self.models.resolve(&target).await?;
+        let plan = EvaluationPlan::try_from(spec)?;
+        let served = self.models.resolve(&plan.target).await?;
         let slot = self.jobs.slot(Job::Evaluation)?;
         let caller = Caller::default();
         // Nobody hears of the progress; the reporter is there to end the work.
@@ -142,23 +142,23 @@ impl Workshop {
         let reporter = Reporter::new(updates, caller.left());
         let (sender, pieces) = mpsc::channel(PIECES_UNDERWAY);
         let result =
-            spawn(move || slot.run(|| self.evaluate_here(&served, &csv, pieces, &reporter)))?;
+            spawn(move || slot.run(|| self.evaluate_here(&served, &plan, pieces, &reporter)))?;
         pump_until_done(upload, sender, result).await
     }
 
     fn evaluate_here(
         &self,
         served: &ServedModel,
-        csv: &CsvOptions,
+        plan: &EvaluationPlan,
         pieces: Pieces,
         reporter: &Reporter,
     ) -> Result<EvaluateModelResponse, CallError> {
-        let dataset = upload::dataset(pieces, csv, |progress| reporter.rows(progress))?;
+        let dataset = upload::dataset(pieces, &plan.csv, |progress| reporter.rows(progress))?;
         let evaluation = self.jobs.compute(|| evaluate(&served.model, &dataset, reporter))?;
         Ok(EvaluateModelResponse {
             evaluation: Some(response::evaluation(&evaluation)),
             model_version: Some(model_version(served)),
-            data_report: Some(response::data_report(&dataset.report)),
+            data_report: Some(response::data_report(&dataset.report, plan.all_findings)),
         })
     }
 }

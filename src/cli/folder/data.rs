@@ -16,7 +16,7 @@ use crate::report::{Report, Training, learning, telling};
 use crate::server::activation::{self, Incumbent};
 use crate::server::models::ServedModel;
 use crate::server::response;
-use crate::server::spec::{self, TrainingPlan};
+use crate::server::spec::{EvaluationPlan, TrainingPlan};
 use crate::store::{ModelName, StoreError};
 use crate::train::examples::{CsvOptions, Dataset, Limits, read_csv};
 use crate::train::{
@@ -71,7 +71,7 @@ impl Folder {
         let pool = pool(work.threads)?;
         if plan.validate_only {
             let report = pool.install(|| examine(&dataset, work.progress)).map_err(unusable)?;
-            let data_report = Some(response::full_data_report(&report, plan.all_findings));
+            let data_report = Some(response::data_report(&report, plan.all_findings));
             return Ok(Done::by_server(TrainModelResponse { data_report, ..Default::default() }));
         }
         let _claim = self.repository.begin_training(&plan.name)?;
@@ -144,10 +144,10 @@ impl Folder {
         input: Input,
         work: Work<'_>,
     ) -> Result<Done<EvaluateModelResponse>, CliError> {
-        let (target, csv) = spec::evaluation(spec)?;
-        let served = self.resolve(&target)?;
+        let plan = EvaluationPlan::try_from(spec)?;
+        let served = self.resolve(&plan.target)?;
         let name = input.name.clone();
-        let dataset = read(input, &csv, work.progress)?;
+        let dataset = read(input, &plan.csv, work.progress)?;
         if dataset.examples.is_empty() {
             return Err(CliError::NoExamples { name });
         }
@@ -168,7 +168,7 @@ impl Folder {
         let response = EvaluateModelResponse {
             evaluation: Some(response::evaluation(&evaluation)),
             model_version: Some(response::model_version(&served)),
-            data_report: Some(response::data_report(&dataset.report)),
+            data_report: Some(response::data_report(&dataset.report, plan.all_findings)),
         };
         let report = work.wants_report.then(|| report.page()).transpose()?;
         Ok(Done { response, mistakes: mistakes(&served.model, &dataset, &judged), report })

@@ -5,6 +5,9 @@ use super::text::{count, visible, whole};
 use super::{FAINT, Format};
 use crate::proto::{DataReport, FindingCode};
 
+/// Findings that are told unasked.
+const N_FIRST: usize = 20;
+
 /// Returns a report as text; empty where there is nothing to say.
 pub(in crate::cli) fn render(report: &DataReport, format: Format) -> String {
     if report.counts.is_empty() {
@@ -21,7 +24,9 @@ pub(in crate::cli) fn render(report: &DataReport, format: Format) -> String {
     let n_found: u64 = report.counts.iter().map(|found| found.count).sum();
     let n_more = n_found.saturating_sub(report.findings.len() as u64);
     if n_more > 0 {
-        text.push_str(&format!("  {FAINT}and {} more{FAINT:#}\n", whole(n_more)));
+        // With the flag given, what is left is over the limit of a report.
+        let how = if report.findings.len() <= N_FIRST { ", told with --all-findings" } else { "" };
+        text.push_str(&format!("  {FAINT}and {} more{how}{FAINT:#}\n", whole(n_more)));
     }
     text
 }
@@ -62,7 +67,10 @@ fn leaves_out(code: FindingCode) -> bool {
         FindingCode::Unspecified
         | FindingCode::SuspectedLabel
         | FindingCode::NearDuplicate
-        | FindingCode::OtherScript => false,
+        | FindingCode::OtherScript
+        | FindingCode::OtherLanguage
+        | FindingCode::FewExamples
+        | FindingCode::Giveaway => false,
     }
 }
 
@@ -79,6 +87,9 @@ fn describe(code: FindingCode) -> &'static str {
         FindingCode::SuspectedLabel => "suspected label",
         FindingCode::NearDuplicate => "near duplicate",
         FindingCode::OtherScript => "other script",
+        FindingCode::OtherLanguage => "other language",
+        FindingCode::FewExamples => "few examples",
+        FindingCode::Giveaway => "giveaway",
     }
 }
 
@@ -111,7 +122,7 @@ mod tests {
         let expected = "left out 10 of 1,000 rows: 10 duplicate\n\
                         used, but look at them: 2 near duplicate\n  \
                           line  17  duplicate: same text and label as in line 3\n  \
-                          and 11 more\n";
+                          and 11 more, told with --all-findings\n";
         assert_eq!(text, expected);
     }
 }

@@ -1,9 +1,14 @@
 //! A second look at the examples that are used: what a person should see, though nothing is left out
 //! for it.
 //!
-//! - `near_duplicates`, `scripts`: from the texts alone ([`examine`]).
+//! - `near_duplicates`, `scripts`, `languages`: from the texts alone ([`examine`]).
+//! - `few_examples`, `giveaways` (over `marks`): from the texts and their labels.
 //! - `suspects`: labels that the judgement out of fold disputes.
 
+mod few_examples;
+mod giveaways;
+mod languages;
+mod marks;
 mod near_duplicates;
 mod scripts;
 mod suspects;
@@ -13,15 +18,26 @@ pub(super) use suspects::suspects;
 use super::examples::{DataReport, Dataset, Finding, FindingCode};
 use super::{Observer, TrainError};
 
-/// Returns the report of a dataset with what a look at its texts adds: near duplicates, and rows in
-/// another script than the others.
+/// Returns the report of a dataset with what a look at its texts and labels adds: near duplicates, rows in
+/// another script or language than the others, labels with few examples, giveaways.
 ///
 /// # Errors
 ///
 /// [`TrainError::Cancelled`].
 pub fn examine(dataset: &Dataset, observer: &dyn Observer) -> Result<DataReport, TrainError> {
     let mut report = dataset.report.clone();
-    add(&mut report, FindingCode::OtherScript, scripts::find(dataset));
+    let steps: [(FindingCode, fn(&Dataset) -> Vec<(u64, String)>); 4] = [
+        (FindingCode::OtherScript, scripts::find),
+        (FindingCode::OtherLanguage, languages::find),
+        (FindingCode::FewExamples, few_examples::find),
+        (FindingCode::Giveaway, giveaways::find),
+    ];
+    for (code, find) in steps {
+        if observer.is_cancelled() {
+            return Err(TrainError::Cancelled);
+        }
+        add(&mut report, code, find(dataset));
+    }
     let near = near_duplicates::find(dataset, observer)?;
     add(&mut report, FindingCode::NearDuplicate, near);
     Ok(report)

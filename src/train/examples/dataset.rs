@@ -55,7 +55,8 @@ pub struct Finding {
     pub line: u64,
     /// What it is.
     pub code: FindingCode,
-    /// An explanation for people. Holds no text of the row but its label.
+    /// An explanation for people. Holds no text of the row but its label and a giveaway, which many rows
+    /// have.
     pub message: String,
 }
 
@@ -82,9 +83,33 @@ pub enum FindingCode {
     NearDuplicate,
     /// Written in another script than most rows.
     OtherScript,
+    /// Written in another language than most rows.
+    OtherLanguage,
+    /// Its label has few examples; the first of them.
+    FewExamples,
+    /// A name, a number, a sign, an opening or a habit of writing decides the label; the first row with
+    /// it.
+    Giveaway,
 }
 
 impl DataReport {
+    /// Returns at most `n` findings by line: of each code the first, as many of one as of another as far
+    /// as there are.
+    #[must_use]
+    pub fn first(&self, n: usize) -> Vec<&Finding> {
+        let mut n_of_code: BTreeMap<FindingCode, usize> = BTreeMap::new();
+        let mut ranked: Vec<(usize, usize)> = Vec::with_capacity(self.findings.len());
+        for (position, finding) in self.findings.iter().enumerate() {
+            let rank = n_of_code.entry(finding.code).or_default();
+            ranked.push((*rank, position));
+            *rank += 1;
+        }
+        ranked.sort_unstable();
+        ranked.truncate(n);
+        ranked.sort_unstable_by_key(|(_, position)| *position);
+        ranked.into_iter().filter_map(|(_, position)| self.findings.get(position)).collect()
+    }
+
     /// Counts a finding, and keeps it unless there are enough of its code.
     pub(in crate::train) fn note(
         &mut self,

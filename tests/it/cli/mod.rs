@@ -3,6 +3,7 @@
 mod classify;
 mod command;
 mod models;
+mod planted;
 mod report;
 mod serve;
 mod signatures;
