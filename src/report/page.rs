@@ -17,6 +17,8 @@ const STYLE: &str = include_str!("style.css");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// Probability of another label from which on a row is disputed.
 const DISPUTED: f64 = 0.9;
+/// Share of the sentences that a bin of the reliability diagram needs to have a dot: of fewer it is chance.
+const MIN_BIN_SHARE: f64 = 0.002;
 /// Most rows of a table.
 const MAX_ROWS: usize = 100;
 /// Most findings in the data.
@@ -147,7 +149,8 @@ fn drawn(chart: &Chart<'_>) -> Result<Markup, ReportError> {
 fn reliability(report: &Report<'_>) -> Chart<'static> {
     let n_all = real(report.evaluation.example_count).max(1.0);
     let bins = bins(report.judged);
-    let used = bins.iter().filter(|bin| bin.n_sentences > 0);
+    let is_telling = |n: u64| n > 0 && real(n) >= MIN_BIN_SHARE * n_all;
+    let used = bins.iter().filter(|bin| is_telling(bin.n_sentences));
     let bars = bins.iter().zip(0..).map(|(bin, at): (_, i32)| {
         let left = f64::from(at) / 10.0;
         (left + 0.01, left + 0.09, real(bin.n_sentences) / n_all)
@@ -350,7 +353,7 @@ fn data(report: &Report<'_>) -> Markup {
                     td { (code_name(finding.code)) }
                     td.text {
                         p { (excerpt(&finding.message)) }
-                        @if let Some(text) = text_of(finding.line) { p.faint dir="auto" { (text) } }
+                        @if let Some(text) = text_of(finding.line) { p.faint { (text) } }
                     }
                 } } }
             } }
