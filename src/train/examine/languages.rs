@@ -3,7 +3,7 @@
 //! A classifier of languages alone errs on short sentences: of 10,003 questions in English whatlang
 //! takes 2,014 for something else. So a row must also be foreign to the data: hardly one of its words
 //! stands in other rows. Both together name no row of banking77, SST-2, AG-7600 and the built-in corpus
-//! (35,000 in English), six of the 5,574 in the SMS collection (five are in Hindi, Kannada and the like),
+//! (30,000 in English), six of the 5,574 in the SMS collection (five are in Hindi, Kannada and the like),
 //! and 15 of 20 short sentences in ten other languages that were put among the first.
 
 use std::collections::{HashMap, HashSet};
