@@ -80,7 +80,11 @@ fn compared(wish: Wish, version: u64, comparison: &Comparison) -> proto::Activat
         (_, true) => format!("significantly worse than version {version}"),
         (_, false) => format!("not significantly worse than version {version}"),
     };
-    let message = format!("{verdict}: {}", figures(version, comparison));
+    let mut message = format!("{verdict}: {}", figures(version, comparison));
+    if decision == ActivationDecision::Refused {
+        // Harder data cannot be told from worse labels: only its owner can.
+        message.push_str("; if the new sentences are harder and rightly labelled, force it");
+    }
     let comparison = Some(in_proto(version, comparison));
     proto::Activation { decision: decision.into(), message, comparison }
 }
@@ -169,7 +173,8 @@ mod tests {
         assert_eq!(
             refused.message,
             "not activated: significantly worse than version 3, which goes on answering: right on \
-             64.1 % of its sentences out of fold, version 3 on 91.2 % of its own (p < 0.0001)"
+             64.1 % of its sentences out of fold, version 3 on 91.2 % of its own (p < 0.0001); if the new \
+             sentences are harder and rightly labelled, force it"
         );
     }
 }

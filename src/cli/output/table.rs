@@ -1,8 +1,10 @@
-//! Rows and columns: on a terminal with a line under the head, in a pipe plain.
+//! Rows and columns: on a terminal with a line under the head and no wider than it is, in a pipe plain.
 
 use std::fmt::Write;
+use std::io;
 
-use comfy_table::{Cell, CellAlignment, LineStyle, TableStyle};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, TableStyle};
+use terminal_size::{Width, terminal_size_of};
 
 use super::text::visible;
 use super::{FAINT, Format, HEADING};
@@ -48,7 +50,7 @@ impl Table {
     /// Returns the table, every line ended and without white space at its end.
     pub(super) fn render(&self, format: Format) -> String {
         let mut text = String::new();
-        for (position, line) in self.lines(format).into_iter().enumerate() {
+        for (position, line) in self.lines(format, width(format)).into_iter().enumerate() {
             let style = match (&self.header, position) {
                 (Some(_), 0) => HEADING,
                 (Some(_), 1) if format == Format::Terminal => FAINT,
@@ -59,8 +61,12 @@ impl Table {
         text
     }
 
-    fn lines(&self, format: Format) -> Vec<String> {
+    /// Returns the lines; where a width in columns is given, cells are broken into several to fit.
+    fn lines(&self, format: Format, width: Option<u16>) -> Vec<String> {
         let mut table = comfy_table::Table::new();
+        if let Some(width) = width {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
         table.load_style(if format == Format::Terminal { RULED } else { TableStyle::new() });
         if let Some(titles) = &self.header {
             table.set_header(self.cells(titles));
@@ -85,9 +91,26 @@ impl Table {
     }
 }
 
+/// Columns of the terminal that is written to; a pipe has none.
+fn width(format: Format) -> Option<u16> {
+    let size = (format == Format::Terminal).then(|| terminal_size_of(io::stdout())).flatten();
+    size.map(|(Width(width), _)| width)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_is_no_wider_than_the_terminal_and_loses_no_word() {
+        let mut table = Table::titled(&[("line", Align::Right), ("sentence", Align::Left)]);
+        let words: Vec<String> = (100..140).map(|n| format!("word{n}")).collect();
+        table.row(["17".to_owned(), words.join(" ")]);
+        let lines = table.lines(Format::Terminal, Some(60));
+        assert!(lines.len() > 3 && lines.iter().all(|line| line.chars().count() <= 60));
+        let text = lines.join(" ");
+        assert!(words.iter().all(|word| text.contains(word.as_str())), "{text}");
+    }
 
     fn example(format: Format) -> String {
         let mut table = Table::titled(&[("label", Align::Left), ("support", Align::Right)]);
