@@ -4,6 +4,7 @@
 //! [`Analysis`], so a feature means the same on both sides.
 //!
 //! - `normalise`: NFKC and what becomes of each character's place in the sentence.
+//! - `characters`: what there is to know about each character.
 //! - `tokens`: runs of word characters, single marks, their shapes.
 //! - `ascii`: the same for ASCII, many characters at a time.
 //! - [`hash`]: the hash of a token and of a sequence, part of the model file's format.
@@ -12,6 +13,7 @@
 //! - `index`: from a hash to a position.
 
 mod ascii;
+mod characters;
 pub mod hash;
 mod index;
 mod ngrams;

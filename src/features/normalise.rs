@@ -4,59 +4,69 @@
 //! normalised alone, and all its characters get the piece's place in the sentence. The result equals
 //! NFKC of the whole.
 
-use unicode_normalization::{
-    IsNormalized, UnicodeNormalization,
-    char::{canonical_combining_class, decompose_compatible},
-    is_nfkc_quick,
-};
+use unicode_normalization::UnicodeNormalization;
 
 use super::Span;
+use super::characters::{Characters, Facts};
 
 /// Calls `each` with every character of the sentence's NFKC form and the place it came from.
-pub(super) fn for_each_char(sentence: &str, mut each: impl FnMut(char, Span)) {
-    let mut piece_start = 0;
+pub(super) fn for_each_char(
+    sentence: &str,
+    characters: &Characters,
+    mut each: impl FnMut(Facts, Span),
+) {
+    let mut normaliser = Normaliser { characters, last: None, last_form: Vec::new() };
+    let mut piece = Piece::default();
     for (at, c) in sentence.char_indices() {
-        if at > piece_start && starts_piece(c) {
-            normalise_piece(sentence, piece_start, at, &mut each);
-            piece_start = at;
+        let facts = characters.facts(c);
+        if facts.starts_piece && at > 0 {
+            normaliser.normalise(sentence, &piece, at, &mut each);
+            piece = Piece { start: at, only: Some(facts) };
+        } else {
+            // The first piece begins with whatever stands there.
+            piece.only = (at == 0).then_some(facts);
         }
     }
-    if piece_start < sentence.len() {
-        normalise_piece(sentence, piece_start, sentence.len(), &mut each);
-    }
+    normaliser.normalise(sentence, &piece, sentence.len(), &mut each);
 }
 
-/// Returns whether normalisation can cut before `c`: nothing of it combines with what came before.
-fn starts_piece(c: char) -> bool {
-    if c < FIRST_COMBINING {
-        return true;
-    }
-    let mut first = None;
-    decompose_compatible(c, |d| {
-        first.get_or_insert(d);
-    });
-    first.is_none_or(|d| {
-        canonical_combining_class(d) == 0
-            && is_nfkc_quick(std::iter::once(d)) != IsNormalized::Maybe
-    })
+/// A part of the sentence that is normalised alone.
+#[derive(Debug, Default)]
+struct Piece {
+    start: usize,
+    /// Its character, where it is but one.
+    only: Option<Facts>,
 }
 
-/// No character before this one combines with what came before, nor what it decomposes to does.
-const FIRST_COMBINING: char = '\u{300}';
+struct Normaliser<'a> {
+    characters: &'a Characters,
+    /// The last piece that was one character and not its own form, and its form: some characters have
+    /// long ones, and hostile text repeats them.
+    last: Option<char>,
+    last_form: Vec<Facts>,
+}
 
-fn normalise_piece(sentence: &str, start: usize, end: usize, each: &mut impl FnMut(char, Span)) {
-    let place = Span { start: offset(start), end: offset(end) };
-    let piece = sentence.get(start..end).unwrap_or_default();
-    // Most pieces are one character that is normalised already.
-    let mut chars = piece.chars();
-    if let (Some(c), None) = (chars.next(), chars.next())
-        && is_nfkc_quick(std::iter::once(c)) == IsNormalized::Yes
-    {
-        each(c, place);
-        return;
-    }
-    for c in piece.nfkc() {
-        each(c, place);
+impl Normaliser<'_> {
+    fn normalise(
+        &mut self,
+        sentence: &str,
+        piece: &Piece,
+        end: usize,
+        each: &mut impl FnMut(Facts, Span),
+    ) {
+        let place = Span { start: offset(piece.start), end: offset(end) };
+        let only = piece.only.map(|facts| facts.character);
+        match piece.only {
+            Some(facts) if facts.is_normalised => return each(facts, place),
+            Some(facts) if self.last == Some(facts.character) => {}
+            Some(_) | None => {
+                let text = sentence.get(piece.start..end).unwrap_or_default();
+                self.last_form.clear();
+                self.last_form.extend(text.nfkc().map(|c| self.characters.facts(c)));
+                self.last = only;
+            }
+        }
+        self.last_form.iter().for_each(|facts| each(*facts, place));
     }
 }
 
@@ -73,7 +83,9 @@ mod tests {
 
     fn normalised(s: &str) -> String {
         let mut out = String::new();
-        for_each_char(s, |c, _| out.push(c));
+        let mut characters = Characters::default();
+        characters.prepare();
+        for_each_char(s, &characters, |facts, _| out.push(facts.character));
         out
     }
 

@@ -4,13 +4,8 @@
 //! Scripts that are written without spaces (Chinese, Japanese kana, Thai and others) give one token
 //! a character, so that n-grams of tokens are n-grams of characters there.
 
-use icu_casemap::CaseMapperBorrowed;
-use unicode_normalization::char::is_combining_mark;
-use unicode_script::{Script, UnicodeScript};
-
+use super::characters::{Characters, Facts, Kind, fold};
 use super::{Span, ascii, hash, normalise};
-
-const CASE: CaseMapperBorrowed<'static> = icu_casemap::CaseMapper::new();
 
 /// One token of an [`Analysis`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +62,8 @@ pub struct Analysis {
     tokens: Vec<Token>,
     pub(super) shapes: Vec<Shape>,
     folded: String,
-    current: String,
     finder: ascii::Finder,
+    characters: Characters,
 }
 
 impl Analysis {
@@ -115,42 +110,23 @@ impl Analysis {
     }
 
     fn tokenise(&mut self, sentence: &str) {
-        let mut current = std::mem::take(&mut self.current);
-        let mut run = Run::None;
-        let mut span = Span::default();
-        normalise::for_each_char(sentence, |c, place| {
-            let kind = kind_of(c);
-            if kind == Kind::Ignored {
+        self.characters.prepare();
+        let Self { tokens, folded, characters, .. } = self;
+        let mut open = Open::default();
+        normalise::for_each_char(sentence, characters, |facts, place| {
+            if facts.kind == Kind::Ignored {
                 return;
             }
-            if !run.goes_on_with(kind) {
-                self.push_token(&mut current, span);
-                span = place;
+            if !open.run.goes_on_with(facts.kind) {
+                tokens.extend(open.end(folded));
+                open = Open::begin(facts, place, folded);
             }
-            run = run.then(kind);
-            if run != Run::None {
-                current.push(c);
-                span.end = place.end;
+            open.run = open.run.then(facts.kind);
+            if open.run != Run::None {
+                open.take_in(facts, place, folded);
             }
         });
-        self.push_token(&mut current, span);
-        self.current = current;
-    }
-
-    /// Ends the token whose normalised text is in `current`, if there is one.
-    fn push_token(&mut self, current: &mut String, span: Span) {
-        let Some(first) = current.chars().next() else { return };
-        let class = if current.chars().any(char::is_numeric) {
-            Class::Number
-        } else {
-            class_of_first(first)
-        };
-        let start = self.folded.len();
-        self.folded.push_str(&CASE.fold_string(current));
-        current.clear();
-        let folded = (normalise::offset(start), normalise::offset(self.folded.len()));
-        let hash = hash::token(self.folded.get(start..).unwrap_or_default());
-        self.tokens.push(Token { hash, span, folded, class });
+        tokens.extend(open.end(folded));
     }
 
     fn find_shapes(&mut self) {
@@ -177,26 +153,47 @@ impl Analysis {
     }
 }
 
-/// What a normalised character is to the tokeniser.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Belongs to a run of its like.
-    Word,
-    /// Belongs to whatever token came before: combining marks, joiners.
-    Attached,
-    /// A word character of a script without spaces: a token alone.
-    Alone,
-    /// A token alone: punctuation, symbols.
-    Other,
-    /// Ends a token.
-    Space,
-    /// Invisible formatting: as if it were not there.
-    Ignored,
+/// The token that is being read; its folded text stands at the end of the buffer.
+#[derive(Debug, Default)]
+struct Open {
+    run: Run,
+    span: Span,
+    folded_start: usize,
+    /// Of the first character.
+    class: Option<Class>,
+    has_digit: bool,
 }
 
-/// The token that is being read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl Open {
+    fn begin(first: Facts, place: Span, folded: &str) -> Self {
+        let class =
+            if first.is_uppercase { Class::Capitalised } else { class_of_other(first.character) };
+        Self { span: place, folded_start: folded.len(), class: Some(class), ..Self::default() }
+    }
+
+    fn take_in(&mut self, facts: Facts, place: Span, folded: &mut String) {
+        match facts.folded {
+            Some(c) => folded.push(c),
+            None => folded.push_str(&fold(facts.character)),
+        }
+        self.has_digit |= facts.is_numeric;
+        self.span.end = place.end;
+    }
+
+    /// The token, if there is one.
+    fn end(&self, folded: &str) -> Option<Token> {
+        let class = self.class.filter(|_| self.run != Run::None)?;
+        let class = if self.has_digit { Class::Number } else { class };
+        let text = folded.get(self.folded_start..)?;
+        let ends = (normalise::offset(self.folded_start), normalise::offset(folded.len()));
+        Some(Token { hash: hash::token(text), span: self.span, folded: ends, class })
+    }
+}
+
+/// What kind of token is being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Run {
+    #[default]
     None,
     Word,
     Alone,
@@ -223,27 +220,17 @@ impl Run {
     }
 }
 
-fn is_ascii_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// White space as `char::is_whitespace` has it, and the separators that Python's `\s` adds.
-fn is_ascii_space(byte: u8) -> bool {
-    matches!(byte, b'\t'..=b'\r' | b' ' | 0x1c..=0x1f)
-}
-
-fn class_of_first(first: char) -> Class {
+const fn class_of_ascii(first: u8) -> Class {
     match first {
-        '\u{201c}' => Class::Opener,
-        c if c.is_uppercase() => Class::Capitalised,
-        c => u8::try_from(c).map_or(Class::Plain, class_of_ascii),
+        b'A'..=b'Z' => Class::Capitalised,
+        _ => class_of_other(first as char),
     }
 }
 
-const fn class_of_ascii(first: u8) -> Class {
+/// The class of a character that is no capital letter.
+const fn class_of_other(first: char) -> Class {
     match first {
-        b'.' | b'!' | b'?' | b'"' => Class::Opener,
-        b'A'..=b'Z' => Class::Capitalised,
+        '.' | '!' | '?' | '"' | '\u{201c}' => Class::Opener,
         _ => Class::Plain,
     }
 }
@@ -258,60 +245,6 @@ const CLASSES: [Class; 128] = {
     }
     classes
 };
-
-fn kind_of(c: char) -> Kind {
-    if let Ok(byte) = u8::try_from(c)
-        && byte.is_ascii()
-    {
-        return if is_ascii_word(byte) {
-            Kind::Word
-        } else if is_ascii_space(byte) {
-            Kind::Space
-        } else {
-            Kind::Other
-        };
-    }
-    match c {
-        // Zero-width space: a word boundary in Thai and Khmer text.
-        '\u{200b}' => Kind::Space,
-        // Zero-width joiners decide how letters join, not where words end.
-        '\u{200c}' | '\u{200d}' => Kind::Attached,
-        // Soft hyphen, directional marks, word joiner, variation selectors, byte order mark.
-        '\u{ad}'
-        | '\u{61c}'
-        | '\u{200e}'
-        | '\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}'
-        | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}' => Kind::Ignored,
-        c if c.is_whitespace() => Kind::Space,
-        c if is_combining_mark(c) => Kind::Attached,
-        c if c.is_alphanumeric() => {
-            if is_written_without_spaces(c) {
-                Kind::Alone
-            } else {
-                Kind::Word
-            }
-        }
-        _ => Kind::Other,
-    }
-}
-
-fn is_written_without_spaces(c: char) -> bool {
-    // Thai is the first of them.
-    c >= '\u{e00}'
-        && matches!(
-            c.script(),
-            Script::Han
-                | Script::Hiragana
-                | Script::Thai
-                | Script::Lao
-                | Script::Khmer
-                | Script::Myanmar
-                | Script::Tibetan
-        )
-}
 
 #[cfg(test)]
 mod tests {

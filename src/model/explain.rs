@@ -97,7 +97,7 @@ impl Pair<'_> {
                 (self.log_odds(&row, View::Character), row.square)
             } else {
                 sum.reset(self.table.n_labels());
-                self.table.sum_character_rows(analysis.folded(token), &mut sum);
+                self.table.sum_character_rows(analysis.folded(token), 1.0, &mut sum);
                 (self.log_odds_of_sum(&sum), sum.square)
             };
             square += token_square;

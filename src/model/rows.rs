@@ -228,7 +228,7 @@ impl Rows for Sparse {
     }
 
     fn add(&self, finder: &Finder, sum: &mut RowSum) {
-        self.index.visit(finder, |at, place| sum.add(&self.row(at, place), 1.0));
+        self.index.visit(finder, |at, place| sum.add(&self.row(at, place), 1.0, 1.0));
     }
 
     fn missed(&self, finder: &Finder, missed: &mut Vec<usize>) {
@@ -282,7 +282,7 @@ impl Rows for Wide {
     }
 
     fn add(&self, finder: &Finder, sum: &mut RowSum) {
-        self.index.visit(finder, |at, numbers| sum.add(&self.row(at, *numbers), 1.0));
+        self.index.visit(finder, |at, numbers| sum.add(&self.row(at, *numbers), 1.0, 1.0));
     }
 
     fn missed(&self, finder: &Finder, missed: &mut Vec<usize>) {

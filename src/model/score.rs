@@ -5,7 +5,7 @@
 
 use super::index::Finder;
 use super::rows::Row;
-use super::table::{RowSum, Table};
+use super::table::{RowSum, Table, count};
 use super::{AbstainReason, Classification, Model, Outcome, explain};
 use crate::features::{Analysis, Ngrams, View};
 
@@ -88,9 +88,14 @@ impl Scorer {
         if !table.views.contains(&View::Character) {
             return;
         }
+        // Each once, however often it is repeated.
         let tokens = self.analysis.tokens();
-        for token in self.unknown.iter().filter_map(|at| tokens.get(*at)) {
-            table.sum_character_rows(self.analysis.folded(token), &mut self.sum);
+        let hash = |at: &usize| tokens.get(*at).map(|token| token.hash);
+        self.unknown.sort_unstable_by_key(hash);
+        for run in self.unknown.chunk_by(|a, b| hash(a) == hash(b)) {
+            let token = run.first().and_then(|at| tokens.get(*at));
+            let folded = token.map_or("", |token| self.analysis.folded(token));
+            table.sum_character_rows(folded, count(run.len()), &mut self.sum);
         }
     }
 }

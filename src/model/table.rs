@@ -52,7 +52,7 @@ impl Table {
         for (hash, at) in by_hash {
             sum.clear();
             if let Some(token) = vocabulary.get(at).filter(|_| has_characters) {
-                self.sum_character_rows(token, &mut sum);
+                self.sum_character_rows(token, 1.0, &mut sum);
             }
             sum.write_entries(&mut labels, &mut values);
             let (mass, square) = (single(sum.mass), single(sum.square));
@@ -72,8 +72,9 @@ impl Table {
         self.background.get(view.index() * n..(view.index() + 1) * n).unwrap_or_default()
     }
 
-    /// Adds the character features of a token to `sum`, each as often as it occurs in the token.
-    pub(super) fn sum_character_rows(&self, folded: &str, sum: &mut RowSum) {
+    /// Adds the character features of a token to `sum`, each as often as it occurs in the token, and all
+    /// of them for each of the `times` that the token occurs.
+    pub(super) fn sum_character_rows(&self, folded: &str, times: f64, sum: &mut RowSum) {
         let mut grams = std::mem::take(&mut sum.grams);
         grams.clear();
         features::for_each_character_ngram(folded, |hash| grams.push(hash));
@@ -81,7 +82,7 @@ impl Table {
         for run in grams.chunk_by(|a, b| a == b) {
             let row = run.first().and_then(|hash| self.features.get(*hash));
             if let Some(row) = row {
-                sum.add(&row, count(run.len()));
+                sum.add(&row, count(run.len()), times);
             }
         }
         sum.grams = grams;
@@ -150,13 +151,14 @@ impl RowSum {
         self.values.fill(0.0);
     }
 
-    /// Adds a row `times` over. Within a token a repeated n-gram is longer, not another one: its square
-    /// grows by the square of `times`.
+    /// Adds a row that occurs `within` times in a token, for each of the `times` that the token occurs. An
+    /// n-gram that is repeated within a token is longer, not another one: its square grows by the
+    /// square.
     #[inline]
-    pub(super) fn add(&mut self, row: &Row<'_>, times: f64) {
-        self.mass += times * row.mass;
-        self.square += times * times * row.square;
-        row.add_to(&mut self.values, times);
+    pub(super) fn add(&mut self, row: &Row<'_>, within: f64, times: f64) {
+        self.mass += times * within * row.mass;
+        self.square += times * within * within * row.square;
+        row.add_to(&mut self.values, times * within);
     }
 
     /// Writes the labels with a value that is not 0, and these values.
