@@ -52,7 +52,7 @@ pub fn measure(
     observer: &dyn Observer,
 ) -> Result<Learning, TrainError> {
     let n_examples = dataset.examples.len();
-    if n_examples > MAX_EXAMPLES {
+    if n_examples > MAX_EXAMPLES || dataset.counted.is_some() {
         return Ok(Learning::LeftOut(format!(
             "Not measured: it means training on parts of the data again, which is done for at most \
              {MAX_EXAMPLES} sentences."
@@ -105,7 +105,7 @@ fn share(dataset: &Dataset, quarters: usize) -> Dataset {
     let examples = chosen.into_iter().filter_map(|at| dataset.examples.get(at).cloned()).collect();
     // Neither report nor digest is used: only figures leave this file.
     let (report, digest) = (DataReport::default(), String::new());
-    Dataset { labels: dataset.labels.clone(), examples, report, digest }
+    Dataset { labels: dataset.labels.clone(), examples, counted: None, report, digest }
 }
 
 /// Hears of one training as a part of all of them, each as long as it has data.
@@ -154,6 +154,7 @@ mod tests {
             labels: vec!["a".to_owned(), "b".to_owned()],
             examples: (0..n).map(example).collect(),
             report: DataReport::default(),
+            counted: None,
             digest: String::new(),
         }
     }

@@ -17,7 +17,9 @@ use super::metrics::calls::Shed;
 use super::metrics::jobs::{Job, JobEnd};
 use crate::config::ServeConfig;
 use crate::store::ModelName;
-use crate::train::TrainError;
+use crate::train::examples::Dataset;
+use crate::train::stream::Collector;
+use crate::train::{Collecting, TrainError, collect};
 
 /// What runs, and how much more may.
 #[derive(Debug)]
@@ -54,6 +56,15 @@ impl Jobs {
     /// Computes on the pool, while the calling thread waits.
     pub(crate) fn compute<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)
+    }
+
+    /// Collects the rows that `read` takes in, on this thread, while the pool counts them.
+    pub(crate) fn collect<E>(
+        &self,
+        collecting: &Collecting,
+        read: impl FnOnce(&mut Collector) -> Result<(), E>,
+    ) -> Result<Dataset, E> {
+        collect(collecting, &self.pool, read)
     }
 
     /// Room for one more job, or a refusal at once.

@@ -1,5 +1,7 @@
 //! What a client wants trained or evaluated becomes checked settings.
 
+use std::num::NonZeroUsize;
+
 use super::error::{CallError, Violations};
 use super::request::{self, Target, check_share, optional_name};
 use crate::builtin;
@@ -173,6 +175,8 @@ fn settings(given: &proto::TrainingSettings, violations: &mut Violations) -> Set
         settings.folds = given.folds;
     }
     settings.seed = given.seed.unwrap_or(settings.seed);
+    settings.sample_rows = usize::try_from(given.sample_rows).ok().and_then(NonZeroUsize::new);
+    settings.refinement = !given.no_feature_weights;
     settings
 }
 

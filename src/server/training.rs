@@ -26,7 +26,7 @@ use crate::proto::{
     Activation, EvaluateModelRequest, EvaluateModelResponse, TrainModelRequest, TrainModelResponse,
     TrainingProgress,
 };
-use crate::train::examples::Dataset;
+use crate::train::examples::{Dataset, DatasetBuilder, Limits};
 use crate::train::{Observer, Stage, TrainError, Trained, check_labels, evaluate, examine, train};
 
 /// Progress messages that wait for a slow reader; further ones are left out.
@@ -78,7 +78,10 @@ impl Workshop {
         reporter: &Reporter,
     ) -> Result<TrainModelResponse, CallError> {
         reporter.progress(Stage::Reading, 0.0);
-        let dataset = upload::dataset(pieces, &plan.csv, |progress| reporter.rows(progress))?;
+        let collecting = plan.settings.collecting(Limits::default());
+        let dataset = self.jobs.collect(&collecting, |rows| {
+            upload::read(pieces, &plan.csv, rows, |progress| reporter.rows(progress))
+        })?;
         check_labels(&dataset)?;
         if plan.validate_only {
             let report = self.jobs.compute(|| examine(&dataset, reporter))?;
@@ -153,7 +156,9 @@ impl Workshop {
         pieces: Pieces,
         reporter: &Reporter,
     ) -> Result<EvaluateModelResponse, CallError> {
-        let dataset = upload::dataset(pieces, &plan.csv, |progress| reporter.rows(progress))?;
+        let mut rows = DatasetBuilder::default();
+        upload::read(pieces, &plan.csv, &mut rows, |progress| reporter.rows(progress))?;
+        let dataset = rows.finish();
         let evaluation = self.jobs.compute(|| evaluate(&served.model, &dataset, reporter))?;
         Ok(EvaluateModelResponse {
             evaluation: Some(response::evaluation(&evaluation)),

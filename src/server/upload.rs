@@ -2,7 +2,7 @@
 //!
 //! The async side ([`begin`], [`Upload::pump`]) checks the order of the messages and passes on what
 //! they hold, through a channel that lets no more in than the reader takes. The blocking side
-//! ([`dataset`]) makes a [`Dataset`] of it. The end of the data is a message of its own: a channel
+//! ([`read`]) takes its rows out. The end of the data is a message of its own: a channel
 //! that just closes means that the caller has gone, and half of a file is never taken for all of it.
 
 use std::io::{self, Read};
@@ -17,9 +17,7 @@ use crate::proto::evaluate_model_request::Payload as EvaluatePayload;
 use crate::proto::train_model_request::Payload as TrainPayload;
 use crate::proto::{self, EvaluateModelRequest, TrainModelRequest};
 use crate::train::TrainError;
-use crate::train::examples::{
-    CsvError, CsvOptions, Dataset, DatasetBuilder, Limits, Progress, read_csv,
-};
+use crate::train::examples::{CsvError, CsvOptions, Limits, Progress, Rows, read_csv_into};
 
 /// Pieces on their way to the reader: a few, so that both sides are busy.
 pub(crate) const PIECES_UNDERWAY: usize = 4;
@@ -164,22 +162,22 @@ fn nothing() -> CallError {
 }
 
 /// Reads the data to its end, on a thread that may block. `watch` may end it.
-pub(crate) fn dataset(
+pub(crate) fn read(
     pieces: Pieces,
     options: &CsvOptions,
+    rows: &mut impl Rows,
     watch: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Dataset, CallError> {
-    let limits = Limits::default();
+) -> Result<(), CallError> {
     let mut source = Source { pieces, csv: io::Cursor::default(), has_ended: false, failure: None };
     match source.receive()? {
-        Piece::Examples(examples) => source.read_examples(examples, limits, watch),
+        Piece::Examples(examples) => source.read_examples(examples, rows, watch),
         Piece::Csv(bytes) => {
             source.csv = io::Cursor::new(bytes);
-            source.read_csv(options, &limits, watch)
+            source.read_csv(options, rows, watch)
         }
         Piece::End => {
             source.has_ended = true;
-            source.read_csv(options, &limits, watch)
+            source.read_csv(options, rows, watch)
         }
     }
 }
@@ -202,29 +200,27 @@ impl Source {
     fn read_csv(
         mut self,
         options: &CsvOptions,
-        limits: &Limits,
+        rows: &mut impl Rows,
         watch: impl FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Dataset, CallError> {
-        match read_csv(&mut self, options, limits, watch) {
+    ) -> Result<(), CallError> {
+        match read_csv_into(rows, &mut self, options, &Limits::default(), watch) {
             Err(CsvError::Io(error)) => Err(self.failure.unwrap_or(CsvError::Io(error).into())),
             Err(CsvError::Cancelled) => Err(TrainError::Cancelled.into()),
-            dataset => Ok(dataset?),
+            read => Ok(read?),
         }
     }
 
     fn read_examples(
         mut self,
         mut examples: Vec<proto::Example>,
-        limits: Limits,
+        rows: &mut impl Rows,
         mut watch: impl FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<Dataset, CallError> {
-        let mut builder = DatasetBuilder::new(limits);
+    ) -> Result<(), CallError> {
         let mut progress = Progress::default();
         loop {
             for example in &examples {
                 progress.row_count += 1;
-                builder
-                    .push(progress.row_count, &example.sentence, &example.label)
+                rows.push(progress.row_count, &example.sentence, &example.label)
                     .map_err(CsvError::Limit)?;
             }
             if watch(progress).is_break() {
@@ -233,7 +229,7 @@ impl Source {
             match self.receive()? {
                 Piece::Examples(more) => examples = more,
                 Piece::Csv(_) => return Err(CallError::Internal("csv among examples")),
-                Piece::End => return Ok(builder.finish()),
+                Piece::End => return Ok(()),
             }
         }
     }

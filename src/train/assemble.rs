@@ -6,19 +6,10 @@ use rayon::prelude::*;
 use super::calibrate::Outcome;
 use super::examples::Dataset;
 use super::select::{Problem, SelectedView, Selection};
-use super::weigh::{Pattern, Weighed};
+use super::weigh::Pattern;
 use super::{Settings, TrainError, counts, estimate};
 use crate::features::{FEATURES_VERSION, View};
 use crate::model::{ChosenSettings, ChosenView, Evaluation, Metadata, Parts, Weighting};
-
-/// One feature of the finished model.
-struct Feature {
-    hash: u64,
-    mass: f32,
-    square: f32,
-    labels: Vec<u16>,
-    values: Vec<f32>,
-}
 
 /// Everything the model is made of.
 pub(super) struct Assembly<'a> {
@@ -36,34 +27,29 @@ pub(super) struct Assembly<'a> {
 
 /// Makes the parts of the model.
 pub(super) fn parts(assembly: &Assembly<'_>) -> Result<Parts, TrainError> {
-    let Assembly { problem, selection, outcome, .. } = assembly;
+    let Assembly { problem, selection, outcome, dataset, .. } = assembly;
     let n_labels = problem.priors.len();
     // A refined score is calibrated as a whole: its factor goes into every feature.
     let (scale, own_weights) = match &outcome.refined {
         Some((_, weights)) => {
-            (outcome.pool.weights.first().copied().unwrap_or(1.0), Some(&weights.features))
+            let scale = outcome.pool.weights.first().copied().unwrap_or(1.0);
+            (scale, weights.features.as_slice())
         }
-        None => (1.0, None),
+        None => (1.0, &[][..]),
     };
     let mut background = vec![0.0; View::ALL.len() * n_labels];
-    let mut features = Vec::new();
+    let mut tables = Vec::new();
     let mut base = 0;
     let used = selection.views.iter().zip(problem.patterns).zip(&selection.pool.weights);
     for ((view, pattern), weight) in used.filter(|(_, weight)| **weight > 0.0) {
+        let sums = Sums::of(view, pattern, dataset);
         let start = view.view.index() * n_labels;
         let slots = background.get_mut(start..start + n_labels).unwrap_or_default();
-        let entries = fit_view(view, pattern, slots)?;
-        let weight_of = |feature: usize| {
-            let own = own_weights.and_then(|own| own.get(base + feature)).copied();
-            scale * weight * own.unwrap_or(1.0)
-        };
-        features.extend(fold_weights(&view.weighed, pattern, &entries, weight_of));
-        base += view.weighed.matrix.n_features();
+        let n_features = view.weighed.matrix.n_features();
+        let own = own_weights.get(base..base + n_features).unwrap_or_default();
+        tables.push(sums.table(view.alpha, slots, &sums.weights(scale * weight, own, pattern))?);
+        base += n_features;
     }
-    features.par_sort_unstable_by_key(|feature| feature.hash);
-    // Two features with one hash: some 1 in 10^7 for ten million features. The first stands.
-    features.dedup_by_key(|feature| feature.hash);
-
     let offsets = match &outcome.refined {
         Some((_, weights)) => {
             let calibrated = weights.offsets.iter().zip(&outcome.pool.offsets);
@@ -71,93 +57,191 @@ pub(super) fn parts(assembly: &Assembly<'_>) -> Result<Parts, TrainError> {
         }
         None => outcome.pool.offsets.clone(),
     };
-    let is_normalised = selection.weighting == Weighting::Idf;
     let mut parts = Parts {
         metadata: metadata(assembly),
         offsets,
         background,
-        hashes: Vec::with_capacity(features.len()),
-        masses: Vec::with_capacity(features.len()),
+        hashes: Vec::new(),
+        masses: Vec::new(),
         squares: Vec::new(),
         entry_starts: vec![0],
         entry_labels: Vec::new(),
         entry_values: Vec::new(),
-        vocabulary: counts::vocabulary(assembly.dataset),
+        vocabulary: match &dataset.counted {
+            Some(counted) => counted.vocabulary.clone(),
+            None => counts::vocabulary(dataset),
+        },
     };
-    for feature in features {
-        parts.hashes.push(feature.hash);
-        parts.masses.push(feature.mass);
-        if is_normalised {
-            parts.squares.push(feature.square);
-        }
-        parts.entry_labels.extend(feature.labels);
-        parts.entry_values.extend(feature.values);
-        let end = u32::try_from(parts.entry_labels.len());
-        let too_large = |_| TrainError::Unusable("more than 2^32 table entries".to_owned());
-        parts.entry_starts.push(end.map_err(too_large)?);
-    }
+    merge(&tables, selection.weighting == Weighting::Idf, &mut parts)?;
     parts.check().map_err(|e| TrainError::Unusable(e.to_string()))?;
     Ok(parts)
 }
 
-/// Fits a view's tables. Returns what each entry adds beyond the background, and writes the
-/// background, centred over the labels.
-fn fit_view(
-    view: &SelectedView<'_>,
-    pattern: &Pattern,
-    background: &mut [f64],
-) -> Result<Vec<f64>, TrainError> {
-    let n_examples = view.weighed.matrix.starts.len().saturating_sub(1);
-    let sums = pattern.sums(&view.weighed, 0..n_examples);
-    let n_features = view.weighed.matrix.n_features();
-    let mut by_label: Vec<Vec<usize>> = vec![Vec::new(); background.len()];
-    for (entry, label) in pattern.labels.iter().enumerate() {
-        if let Some(entries) = by_label.get_mut(usize::from(*label)) {
-            entries.push(entry);
-        }
-    }
-    let tables: Vec<_> = by_label
-        .par_iter()
-        .map(|entries| {
-            let sums: Vec<f64> =
-                entries.iter().map(|e| sums.get(*e).copied().unwrap_or_default()).collect();
-            estimate::fit(&sums, n_features, view.alpha)
-        })
-        .collect::<Result<_, _>>()?;
-    let mut values = vec![0.0; pattern.n_entries()];
-    for (entries, table) in by_label.iter().zip(&tables) {
-        for (entry, log_probability) in entries.iter().zip(&table.log_probabilities) {
-            if let Some(value) = values.get_mut(*entry) {
-                *value = log_probability - table.background;
-            }
-        }
-    }
-    let mean = tables.iter().map(|t| t.background).sum::<f64>() / super::weigh::real(tables.len());
-    background.iter_mut().zip(&tables).for_each(|(b, table)| *b = table.background - mean);
-    Ok(values)
+/// The sums of a view that its tables are fitted from.
+struct Sums<'a> {
+    /// Ascending.
+    hashes: &'a [u64],
+    /// Where each feature's entries begin.
+    starts: &'a [u32],
+    labels: &'a [u16],
+    /// One an entry.
+    sums: Vec<f64>,
+    /// One a feature; empty where all are 1.
+    factors: &'a [f64],
 }
 
-/// Folds the features' weights and factors into the entries.
-#[allow(clippy::cast_possible_truncation, reason = "the file's numbers have single precision")]
-fn fold_weights<'a>(
-    weighed: &'a Weighed<'_>,
-    pattern: &'a Pattern,
-    entries: &'a [f64],
-    weight_of: impl Fn(usize) -> f64 + 'a,
-) -> impl Iterator<Item = Feature> + 'a {
-    let features = weighed.matrix.hashes.iter().zip(&weighed.factors).enumerate();
-    features.map(move |(feature, (hash, factor))| {
-        let row = pattern.row(feature);
-        let mass = weight_of(feature) * factor;
-        let values = entries.get(row.clone()).unwrap_or_default();
-        Feature {
-            hash: *hash,
-            mass: mass as f32,
-            square: factor.powi(2) as f32,
-            labels: pattern.labels.get(row).unwrap_or_default().to_vec(),
-            values: values.iter().map(|value| (mass * value) as f32).collect(),
+/// A finished view.
+struct ViewTable<'a> {
+    hashes: &'a [u64],
+    starts: &'a [u32],
+    labels: &'a [u16],
+    /// One an entry: what it adds beyond the background, weights folded in.
+    values: Vec<f32>,
+    /// One a feature.
+    masses: Vec<f32>,
+    /// One a feature; empty where all are 1.
+    factors: &'a [f64],
+}
+
+impl<'a> Sums<'a> {
+    fn of(view: &'a SelectedView<'_>, pattern: &'a Pattern, dataset: &'a Dataset) -> Self {
+        if let Some(whole) = dataset.counted.as_ref().and_then(|c| c.view(view.view)) {
+            return Self {
+                hashes: &whole.hashes,
+                starts: &whole.starts,
+                labels: &whole.labels,
+                sums: whole.sums.iter().map(|sum| f64::from(*sum)).collect(),
+                factors: &[],
+            };
         }
-    })
+        let matrix = view.weighed.matrix;
+        let n_examples = matrix.starts.len().saturating_sub(1);
+        Self {
+            hashes: &matrix.hashes,
+            starts: &pattern.starts,
+            labels: &pattern.labels,
+            sums: pattern.sums(&view.weighed, 0..n_examples),
+            factors: &view.weighed.factors,
+        }
+    }
+
+    /// What each feature's entries are multiplied by: its view's weight, and its own where it has one.
+    fn weights(&self, of_view: f64, own: &[f64], pattern: &Pattern) -> Vec<f64> {
+        match &pattern.whole {
+            Some(whole) => {
+                let mut weights = vec![of_view; self.hashes.len()];
+                for (position, own) in whole.positions.iter().zip(own) {
+                    if let Some(weight) = weights.get_mut(*position as usize) {
+                        *weight *= own;
+                    }
+                }
+                weights
+            }
+            None if own.is_empty() => vec![of_view; self.hashes.len()],
+            None => own.iter().map(|own| of_view * own).collect(),
+        }
+    }
+
+    /// Fits the tables, folds weights and factors into them, and writes the background, centred over
+    /// the labels.
+    #[allow(clippy::cast_possible_truncation, reason = "the file's numbers have single precision")]
+    fn table(
+        &self,
+        alpha: f64,
+        background: &mut [f64],
+        weights: &[f64],
+    ) -> Result<ViewTable<'a>, TrainError> {
+        let entries = self.fit(alpha, background)?;
+        let factor = |feature: usize| self.factors.get(feature).copied().unwrap_or(1.0);
+        let masses: Vec<f64> =
+            weights.iter().enumerate().map(|(feature, weight)| weight * factor(feature)).collect();
+        let mut values = Vec::with_capacity(entries.len());
+        for (bounds, mass) in self.starts.windows(2).zip(&masses) {
+            let &[start, end] = bounds else { continue };
+            let row = entries.get(start as usize..end as usize).unwrap_or_default();
+            values.extend(row.iter().map(|value| (mass * value) as f32));
+        }
+        Ok(ViewTable {
+            hashes: self.hashes,
+            starts: self.starts,
+            labels: self.labels,
+            values,
+            masses: masses.into_iter().map(|mass| mass as f32).collect(),
+            factors: self.factors,
+        })
+    }
+
+    /// Returns what each entry adds beyond the background.
+    fn fit(&self, alpha: f64, background: &mut [f64]) -> Result<Vec<f64>, TrainError> {
+        let mut by_label: Vec<Vec<u32>> = vec![Vec::new(); background.len()];
+        for (entry, label) in (0u32..).zip(self.labels) {
+            if let Some(entries) = by_label.get_mut(usize::from(*label)) {
+                entries.push(entry);
+            }
+        }
+        let sum = |entry: &u32| self.sums.get(*entry as usize).copied().unwrap_or_default();
+        let tables: Vec<_> = by_label
+            .par_iter()
+            .map(|entries| {
+                let sums: Vec<f64> = entries.iter().map(sum).collect();
+                estimate::fit(&sums, self.hashes.len(), alpha)
+            })
+            .collect::<Result<_, _>>()?;
+        let mut values = vec![0.0; self.labels.len()];
+        for (entries, table) in by_label.iter().zip(&tables) {
+            for (entry, log_probability) in entries.iter().zip(&table.log_probabilities) {
+                if let Some(value) = values.get_mut(*entry as usize) {
+                    *value = log_probability - table.background;
+                }
+            }
+        }
+        let mean =
+            tables.iter().map(|t| t.background).sum::<f64>() / super::weigh::real(tables.len());
+        background.iter_mut().zip(&tables).for_each(|(b, table)| *b = table.background - mean);
+        Ok(values)
+    }
+}
+
+/// Writes the features of all views in the order of their hashes. Of two features with one hash (some 1
+/// in 10^7 for ten million features) that of the first view stands.
+#[allow(clippy::cast_possible_truncation, reason = "the file's numbers have single precision")]
+fn merge(
+    tables: &[ViewTable<'_>],
+    is_normalised: bool,
+    parts: &mut Parts,
+) -> Result<(), TrainError> {
+    let n_features = tables.iter().map(|table| table.hashes.len()).sum();
+    parts.hashes.reserve(n_features);
+    parts.masses.reserve(n_features);
+    parts.entry_starts.reserve(n_features);
+    let n_entries = tables.iter().map(|table| table.values.len()).sum();
+    parts.entry_labels.reserve(n_entries);
+    parts.entry_values.reserve(n_entries);
+    let mut next = vec![0usize; tables.len()];
+    loop {
+        let heads = tables.iter().zip(&next).map(|(table, at)| table.hashes.get(*at));
+        let first = heads.zip(0usize..).filter_map(|(hash, view)| Some((*hash?, view))).min();
+        let Some((hash, view)) = first else { return Ok(()) };
+        let (Some(table), Some(at)) = (tables.get(view), next.get_mut(view)) else { return Ok(()) };
+        let feature = *at;
+        *at += 1;
+        if parts.hashes.last() == Some(&hash) {
+            continue;
+        }
+        let bound = |at: usize| table.starts.get(at).map_or(0, |start| *start as usize);
+        let row = bound(feature)..bound(feature + 1);
+        parts.hashes.push(hash);
+        parts.masses.push(table.masses.get(feature).copied().unwrap_or_default());
+        if is_normalised {
+            let factor = table.factors.get(feature).copied().unwrap_or(1.0);
+            parts.squares.push(factor.powi(2) as f32);
+        }
+        parts.entry_labels.extend(table.labels.get(row.clone()).unwrap_or_default());
+        parts.entry_values.extend(table.values.get(row).unwrap_or_default());
+        let end = u32::try_from(parts.entry_labels.len());
+        let too_large = |_| TrainError::Unusable("more than 2^32 table entries".to_owned());
+        parts.entry_starts.push(end.map_err(too_large)?);
+    }
 }
 
 fn metadata(assembly: &Assembly<'_>) -> Metadata {

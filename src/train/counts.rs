@@ -15,6 +15,11 @@ const CHUNK: usize = 256;
 /// them AG-7600 gains 0.4 points, SMS 0.5, SST-2 0.4, and models are a quarter of the size.
 const MIN_EXAMPLES: usize = 2;
 
+/// Examples a feature of a view must occur in.
+pub(super) fn min_examples(view: View) -> usize {
+    if view == View::Word1 { 1 } else { MIN_EXAMPLES }
+}
+
 /// The features of all examples in one view, sparse, row by row.
 #[derive(Debug)]
 pub(super) struct Matrix {
@@ -61,8 +66,10 @@ impl Matrix {
         }
     }
 
-    /// Counts the features of one view in all examples.
+    /// Counts the features of one view in all examples. Of a sample only the features count that were
+    /// found in the whole.
     pub(super) fn count(dataset: &Dataset, view: View) -> Self {
+        let whole = dataset.counted.as_ref().map(|counted| counted.view(view));
         let rows: Vec<Vec<RawCell>> = dataset
             .examples
             .par_chunks(CHUNK)
@@ -76,10 +83,15 @@ impl Matrix {
             .collect();
         let mut hashes: Vec<u64> = rows.par_iter().flatten_iter().map(|cell| cell.hash).collect();
         hashes.par_sort_unstable();
-        let min_examples = if view == View::Word1 { 1 } else { MIN_EXAMPLES };
+        let known =
+            |hash: u64| whole.flatten().is_some_and(|w| w.hashes.binary_search(&hash).is_ok());
+        let is_feature = |run: &[u64]| match run {
+            [hash, ..] if whole.is_some() => known(*hash),
+            run => run.len() >= min_examples(view),
+        };
         let hashes: Vec<u64> = hashes
             .chunk_by(|a, b| a == b)
-            .filter(|run| run.len() >= min_examples)
+            .filter(|run| is_feature(run))
             .filter_map(|run| run.first().copied())
             .collect();
         let index = HashIndex::new(&hashes);

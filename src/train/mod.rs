@@ -2,7 +2,10 @@
 //!
 //! In the order of the flow:
 //!
+//! - `settings`: what may be set.
 //! - [`examples`]: CSV or messages → a checked [`examples::Dataset`] and what was wrong with the rest.
+//! - [`stream`]: rows as they come, for data larger than memory and for settings that leave little to
+//!   choose.
 //! - `folds`: which examples are judged together.
 //! - `counts`, `weigh`: examples → which features occur in which example, and what that is worth.
 //! - `out_of_fold`: scores under tables that did not count the example.
@@ -33,13 +36,17 @@ mod reference_tests;
 mod refine;
 mod rows;
 mod select;
+mod settings;
 mod simd;
+pub mod stream;
 mod threshold;
 mod weigh;
 
 pub use compare::{Comparison, SIGNIFICANCE, SameRows, compare};
 pub use exact_tests::Tally;
 pub use examine::examine;
+pub use settings::Settings;
+pub use stream::{Collecting, collect};
 pub use threshold::Threshold;
 
 use rayon::prelude::*;
@@ -56,36 +63,6 @@ pub use evaluate::Judged;
 use examples::{DataReport, Dataset, FindingCode};
 use select::Problem;
 use weigh::Pattern;
-
-/// What may be set; everything else is found from the data.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Lidstone smoothing values to choose from, each in [1e-6, 1000], 1 to 16 of them.
-    pub alphas: Vec<f64>,
-    /// How features are weighted; `None`: chosen.
-    pub weighting: Option<Weighting>,
-    /// Views to use, at least one.
-    pub views: Vec<View>,
-    /// Number of folds, in [2, 50]; with fewer examples than folds, one example a fold.
-    pub folds: u32,
-    /// Seed of the fold assignment.
-    pub seed: u64,
-    /// When the model gives no label.
-    pub threshold: Threshold,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            alphas: vec![1.0, 0.3, 0.1, 0.03, 0.01],
-            weighting: None,
-            views: View::ALL.to_vec(),
-            folds: 10,
-            seed: 1,
-            threshold: Threshold::default(),
-        }
-    }
-}
 
 /// What a training is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -202,23 +179,19 @@ pub fn train(
 ) -> Result<Trained, TrainError> {
     settings.check()?;
     let label_counts = check_labels(dataset)?;
+    if dataset.counted.is_some() && settings.weighting == Some(Weighting::Idf) {
+        return Err(TrainError::BadSetting {
+            setting: "weighting",
+            problem: "idf needs all rows in memory, and they are more than fit".to_owned(),
+        });
+    }
     observer.progress(Stage::Counting, 0.0);
     let labels: Vec<u16> =
         dataset.examples.iter().map(|e| u16::try_from(e.label).unwrap_or(u16::MAX)).collect();
     let priors = log_shares(&label_counts);
     let folds = fold_members(&folds::assign(dataset, settings.folds, settings.seed));
-    let mut matrices = Vec::new();
-    for view in View::ALL.into_iter().filter(|view| settings.views.contains(view)) {
-        if observer.is_cancelled() {
-            return Err(TrainError::Cancelled);
-        }
-        let matrix = Matrix::count(dataset, view);
-        // With little data a view may have no n-gram that occurs twice.
-        if matrix.n_features() > 0 {
-            matrices.push(matrix);
-        }
-    }
-    let patterns: Vec<_> = matrices.iter().map(|matrix| Pattern::new(matrix, &labels)).collect();
+    let matrices = count(dataset, settings, observer)?;
+    let patterns = patterns(dataset, &matrices, &labels);
     let problem = Problem {
         matrices: &matrices,
         patterns: &patterns,
@@ -229,7 +202,7 @@ pub fn train(
     let selection = problem.select(settings, observer)?;
     observer.progress(Stage::Pooling, 0.8);
     let pooled = problem.calibrate(&problem.scores(&selection.views), selection.pool.clone());
-    let refined = problem.refine(&selection, observer)?;
+    let refined = if settings.refinement { problem.refine(&selection, observer)? } else { None };
     observer.progress(Stage::Pooling, 0.95);
     let outcome = Outcome::better(pooled, refined);
     let evaluation =
@@ -249,6 +222,38 @@ pub fn train(
     let suspects = examine::suspects(dataset, &outcome.judged);
     examine::add(&mut report, FindingCode::SuspectedLabel, suspects);
     Ok(Trained { parts, report, threshold, judged: outcome.judged })
+}
+
+/// Counts the features of the views that have any: with little data a view may have no n-gram that
+/// occurs twice.
+fn count(
+    dataset: &Dataset,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<Vec<Matrix>, TrainError> {
+    let mut matrices = Vec::new();
+    for view in View::ALL.into_iter().filter(|view| settings.views.contains(view)) {
+        if observer.is_cancelled() {
+            return Err(TrainError::Cancelled);
+        }
+        let matrix = Matrix::count(dataset, view);
+        if matrix.n_features() > 0 {
+            matrices.push(matrix);
+        }
+    }
+    Ok(matrices)
+}
+
+/// Finds under which labels features occur: of all rows, where the dataset is a sample.
+fn patterns(dataset: &Dataset, matrices: &[Matrix], labels: &[u16]) -> Vec<Pattern> {
+    let pattern = |matrix: &Matrix| {
+        let whole = dataset.counted.as_ref().and_then(|counted| counted.view(matrix.view));
+        match whole {
+            Some(whole) => Pattern::of_sample(matrix, labels, whole, dataset.labels.len()),
+            None => Pattern::new(matrix, labels),
+        }
+    };
+    matrices.iter().map(pattern).collect()
 }
 
 /// Judges a model on a dataset. Examples whose label the model does not know count as wrong.
@@ -302,38 +307,6 @@ pub fn sum_up(model: &Model, dataset: &Dataset, judged: &[Judged]) -> Evaluation
     evaluate::summarise(model.labels(), judged, Method::GivenExamples, &dataset.digest)
 }
 
-impl Settings {
-    /// Checks every setting against its range.
-    ///
-    /// # Errors
-    ///
-    /// [`TrainError::BadSetting`] for the first that is outside.
-    pub fn check(&self) -> Result<(), TrainError> {
-        let bad = |setting, problem: String| Err(TrainError::BadSetting { setting, problem });
-        if self.alphas.is_empty() || self.alphas.len() > 16 {
-            return bad("alphas", format!("{} values, allowed are 1 to 16", self.alphas.len()));
-        }
-        if let Some(alpha) = self.alphas.iter().find(|a| !(1e-6..=1000.0).contains(*a)) {
-            return bad("alphas", format!("{alpha} is outside [0.000001, 1000]"));
-        }
-        if self.views.is_empty() {
-            return bad("views", "at least one is needed".to_owned());
-        }
-        if !(2..=50).contains(&self.folds) {
-            return bad("folds", format!("{} is outside [2, 50]", self.folds));
-        }
-        match self.threshold {
-            Threshold::Probability(p) if !(0.0..=1.0).contains(&p) => {
-                bad("min_probability", format!("{p} is outside [0, 1]"))
-            }
-            Threshold::TargetAccuracy(share) if !(share > 0.0 && share <= 1.0) => {
-                bad("target_accuracy", format!("{share} is outside (0, 1]"))
-            }
-            Threshold::Probability(_) | Threshold::TargetAccuracy(_) => Ok(()),
-        }
-    }
-}
-
 /// Checks that there is something to tell apart, and something to judge it on. Returns the number of
 /// examples per label.
 ///
@@ -348,18 +321,27 @@ pub fn check_labels(dataset: &Dataset) -> Result<Vec<u64>, TrainError> {
     if found > MAX_LABELS {
         return Err(TrainError::TooManyLabels { found, limit: MAX_LABELS });
     }
-    let mut counts = vec![0; found];
-    for example in &dataset.examples {
-        if let Some(count) = counts.get_mut(example.label) {
-            *count += 1;
-        }
-    }
+    let counts = label_counts(dataset);
     match dataset.labels.iter().zip(&counts).find(|(_, count)| **count < 2) {
         Some((label, count)) => {
             Err(TrainError::TooFewExamples { label: label.clone(), found: *count })
         }
         None => Ok(counts),
     }
+}
+
+/// Returns the number of examples per label, of all rows where the dataset is a sample.
+fn label_counts(dataset: &Dataset) -> Vec<u64> {
+    if let Some(counted) = &dataset.counted {
+        return counted.label_counts.clone();
+    }
+    let mut counts = vec![0; dataset.labels.len()];
+    for example in &dataset.examples {
+        if let Some(count) = counts.get_mut(example.label) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 /// Returns ln(share) of each label.

@@ -18,17 +18,41 @@ pub(super) struct View<'a> {
     pub(super) pattern: &'a Pattern,
     /// `n_entries`: sums over all examples.
     pub(super) sums: Vec<f64>,
-    /// `n_labels`: sums of these by label.
+    /// `n_labels`: sums of these by label, and of the features that no example has.
     pub(super) totals: Vec<f64>,
+    /// Number of features, also of those that no example has.
+    pub(super) n_features: f64,
+    /// `n_labels`: sums of the features that no example has.
+    rest: Vec<f64>,
 }
 
 impl<'a> View<'a> {
     /// Adds up the sums.
     pub(super) fn new(weighed: &'a Weighed<'a>, pattern: &'a Pattern, n_labels: usize) -> Self {
+        if let Some(whole) = &pattern.whole {
+            let known = pattern.label_totals(&whole.sums, n_labels);
+            let rest = whole.totals.iter().zip(known).map(|(all, known)| all - known);
+            return Self {
+                weighed,
+                pattern,
+                sums: whole.sums.clone(),
+                totals: whole.totals.clone(),
+                n_features: real(whole.n_features),
+                rest: rest.collect(),
+            };
+        }
         let n_examples = weighed.matrix.starts.len().saturating_sub(1);
         let sums = pattern.sums(weighed, 0..n_examples);
         let totals = pattern.label_totals(&sums, n_labels);
-        Self { weighed, pattern, sums, totals }
+        let n_features = real(weighed.matrix.n_features());
+        Self { weighed, pattern, sums, totals, n_features, rest: vec![0.0; n_labels] }
+    }
+
+    /// Adds up sums by label, and those of the features that no example has.
+    pub(super) fn label_totals(&self, sums: &[f64]) -> Vec<f64> {
+        let mut totals = self.pattern.label_totals(sums, self.rest.len());
+        totals.iter_mut().zip(&self.rest).for_each(|(total, rest)| *total += rest);
+        totals
     }
 
     /// The sums of all examples but some, entry by entry.
@@ -74,7 +98,7 @@ impl<'a> View<'a> {
             }
         }
         let fold_totals = self.pattern.label_totals(&fold_sums, self.totals.len());
-        let n_features = real(self.weighed.matrix.n_features());
+        let n_features = self.n_features;
         let background = |(total, fold): (&f64, &f64)| {
             alphas.map(|alpha| -((total - fold).max(0.0) + alpha * n_features).ln())
         };

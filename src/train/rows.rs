@@ -137,8 +137,8 @@ impl<'a> Rows<'a> {
                 _ => table.sparse.extend(sums.iter().map(|sum| value(*sum))),
             }
         }
-        let totals = pattern.label_totals(sums, self.n_labels);
-        let smoothing = used.alpha * real(n_features);
+        let totals = used.view.label_totals(sums);
+        let smoothing = used.alpha * used.view.n_features;
         let logs: Vec<f64> = totals.iter().map(|t| -(t.max(0.0) + smoothing).ln()).collect();
         let mean = logs.iter().sum::<f64>() / real(self.n_labels);
         table.background.extend(logs.iter().map(|b| (used.weight * (b - mean)) as f32));

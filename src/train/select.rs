@@ -59,6 +59,10 @@ impl<'a> Problem<'a> {
     ) -> Result<Selection<'a>, TrainError> {
         let weightings = match settings.weighting {
             Some(weighting) => vec![weighting],
+            // Other weightings depend on all rows at once.
+            None if self.patterns.iter().any(|pattern| pattern.whole.is_some()) => {
+                vec![Weighting::Presence]
+            }
             None => vec![Weighting::Presence, Weighting::Idf],
         };
         let examples: Vec<usize> = (0..self.labels.len()).collect();

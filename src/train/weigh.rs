@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::counts::Matrix;
+use super::stream::CountedView;
 use crate::model::Weighting;
 
 /// A view's matrix under one weighting.
@@ -82,6 +83,21 @@ pub(super) struct Pattern {
     pub(super) labels: Vec<u16>,
     /// One a cell: its feature and its example's label as an entry.
     pub(super) entry_of_cell: Vec<u32>,
+    /// What all rows sum up to, where the examples are a sample of them.
+    pub(super) whole: Option<Whole>,
+}
+
+/// The sums of all rows, of which the examples are a sample.
+#[derive(Debug)]
+pub(super) struct Whole {
+    /// `n_entries`.
+    pub(super) sums: Vec<f64>,
+    /// `n_labels`: sums of these over all features, also those that are not in the sample.
+    pub(super) totals: Vec<f64>,
+    /// Number of features, also of those that are not in the sample.
+    pub(super) n_features: usize,
+    /// One a feature: its position among all features.
+    pub(super) positions: Vec<u32>,
 }
 
 impl Pattern {
@@ -97,8 +113,48 @@ impl Pattern {
         let of_cells = pairs.clone();
         pairs.par_sort_unstable();
         pairs.dedup();
+        Self::of_pairs(matrix, &pairs, &of_cells)
+    }
+
+    /// The pattern of a sample: features occur under the labels under which they occur in the whole.
+    pub(super) fn of_sample(
+        matrix: &Matrix,
+        labels: &[u16],
+        counted: &CountedView,
+        n_labels: usize,
+    ) -> Self {
+        let positions: Vec<u32> = matrix
+            .hashes
+            .par_iter()
+            .map(|hash| counted.hashes.binary_search(hash).map_or(u32::MAX, index))
+            .collect();
+        let (mut pairs, mut sums) = (Vec::new(), Vec::new());
+        for (feature, position) in (0u32..).zip(&positions) {
+            let row = counted.row(*position as usize);
+            let of_labels = counted.labels.get(row.clone()).unwrap_or_default();
+            pairs.extend(of_labels.iter().map(|label| pair(feature, *label)));
+            sums.extend(counted.sums.get(row).unwrap_or_default().iter().map(|n| f64::from(*n)));
+        }
+        let mut totals = vec![0.0; n_labels];
+        for (label, sum) in counted.labels.iter().zip(&counted.sums) {
+            if let Some(total) = totals.get_mut(usize::from(*label)) {
+                *total += f64::from(*sum);
+            }
+        }
+        let of_cells: Vec<u64> = (0..labels.len())
+            .flat_map(|example| {
+                let label = labels.get(example).copied().unwrap_or_default();
+                matrix.row(example).iter().map(move |cell| pair(cell.feature, label))
+            })
+            .collect();
+        let whole = Whole { sums, totals, n_features: counted.hashes.len(), positions };
+        Self { whole: Some(whole), ..Self::of_pairs(matrix, &pairs, &of_cells) }
+    }
+
+    /// The pattern of ascending pairs.
+    fn of_pairs(matrix: &Matrix, pairs: &[u64], of_cells: &[u64]) -> Self {
         let mut starts = vec![0u32; matrix.n_features() + 1];
-        for pair in &pairs {
+        for pair in pairs {
             if let Some(count) = starts.get_mut(feature_of(*pair) + 1) {
                 *count += 1;
             }
@@ -117,7 +173,7 @@ impl Pattern {
         };
         let entry_of_cell = of_cells.par_iter().map(position).collect();
         let labels = pairs.iter().map(|pair| label_of(*pair)).collect();
-        Self { starts, labels, entry_of_cell }
+        Self { starts, labels, entry_of_cell, whole: None }
     }
 
     /// Number of entries.
@@ -176,6 +232,10 @@ impl Pattern {
         }
         totals
     }
+}
+
+fn index(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// Feature and label as one sortable number.

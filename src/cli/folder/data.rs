@@ -18,9 +18,10 @@ use crate::server::models::ServedModel;
 use crate::server::response;
 use crate::server::spec::{EvaluationPlan, TrainingPlan};
 use crate::store::{ModelName, StoreError};
-use crate::train::examples::{CsvOptions, Dataset, Limits, read_csv};
+use crate::train::examples::{CsvOptions, Dataset, Limits, read_csv, read_csv_into};
 use crate::train::{
-    Judged, Observer, Stage, TrainError, Trained, check_labels, examine, judge, sum_up, train,
+    Judged, Observer, Stage, TrainError, Trained, check_labels, collect, examine, judge, sum_up,
+    train,
 };
 
 /// Most sentences that are shown for one confusion.
@@ -65,10 +66,10 @@ impl Folder {
     ) -> Result<Done<TrainModelResponse>, CliError> {
         let plan = TrainingPlan::try_from(spec)?;
         let name = input.name.clone();
-        let dataset = read(input, &plan.csv, work.progress)?;
+        let pool = pool(work.threads)?;
+        let dataset = collected(input, &plan, &pool, work.progress)?;
         let unusable = |source| CliError::Train { name: name.clone(), source };
         check_labels(&dataset).map_err(unusable)?;
-        let pool = pool(work.threads)?;
         if plan.validate_only {
             let report = pool.install(|| examine(&dataset, work.progress)).map_err(unusable)?;
             let data_report = Some(response::data_report(&report, plan.all_findings));
@@ -190,6 +191,21 @@ fn training(
     let learning = learning::measure(dataset, &plan.settings, whole, &progress.of_curve())?;
     progress.say("finding telling n-grams");
     Ok(Training { learning, telling: telling::find(&trained.parts, dataset) })
+}
+
+/// Reads the data of a training.
+fn collected(
+    input: Input,
+    plan: &TrainingPlan,
+    pool: &ThreadPool,
+    progress: &Progress,
+) -> Result<Dataset, CliError> {
+    let Input { reader, name, .. } = input;
+    let limits = Limits::default();
+    collect(&plan.settings.collecting(limits.clone()), pool, |rows| {
+        read_csv_into(rows, reader, &plan.csv, &limits, |read| progress.read(read))
+    })
+    .map_err(|source| CliError::Csv { name, source })
 }
 
 fn read(input: Input, options: &CsvOptions, progress: &Progress) -> Result<Dataset, CliError> {

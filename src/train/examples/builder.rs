@@ -1,31 +1,57 @@
-//! Collects rows into a [`Dataset`]: checks each, drops duplicates, leaves out conflicts.
+//! Collects rows into a [`Dataset`]: what `intake` makes examples of is kept.
 //!
-//! Rows may come from CSV or from messages; the number given with each is only for the report. Texts
-//! are held in memory once.
+//! Rows may come from CSV or from messages; the number given with each is only for the report.
 
-use super::dataset::{
-    DataReport, Dataset, Example, FindingCode, MAX_LABEL_BYTES, MAX_TEXT_BYTES, digest,
-};
-use super::distinct::DistinctTexts;
-use super::labels::{Labels, sort};
-use super::name::quoted;
-use super::repeats::judge;
+use super::dataset::{Dataset, Example, FindingCode};
+use super::distinct::TextKey;
+use super::intake::{Fate, Intake};
 use super::{LimitExceeded, Limits};
 
+/// Memory for an example besides its text: its fields, the allocator's bookkeeping, the room that the
+/// list has to spare, and its place in the index of texts.
+const BYTES_PER_EXAMPLE: u64 = 128;
+
+/// What takes in rows, as [`DatasetBuilder`] does.
+pub trait Rows {
+    /// See [`DatasetBuilder::push`].
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    fn push(&mut self, line: u64, text: &str, label: &str) -> Result<(), LimitExceeded>;
+
+    /// See [`DatasetBuilder::reject`].
+    ///
+    /// # Errors
+    ///
+    /// See there.
+    fn reject(
+        &mut self,
+        line: u64,
+        code: FindingCode,
+        message: String,
+    ) -> Result<(), LimitExceeded>;
+}
+
 /// Collects rows into a [`Dataset`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DatasetBuilder {
-    limits: Limits,
-    labels: Labels,
-    texts: DistinctTexts,
-    report: DataReport,
+    intake: Intake,
+    kept: Vec<(TextKey, Example)>,
+    memory_bytes: u64,
+}
+
+impl Default for DatasetBuilder {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
 }
 
 impl DatasetBuilder {
     /// Returns an empty collection with limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+        Self { intake: Intake::new(limits), kept: Vec::new(), memory_bytes: 0 }
     }
 
     /// Takes in one row. Text and label are trimmed of white space at both ends.
@@ -36,16 +62,12 @@ impl DatasetBuilder {
     ///
     /// Names the limit that the row goes over. The collection is then not complete: drop it.
     pub fn push(&mut self, line: u64, text: &str, label: &str) -> Result<(), LimitExceeded> {
-        self.count_row()?;
-        let (text, label) = (text.trim(), label.trim());
-        if let Some((code, message)) = problem(text, label) {
-            self.report.note(line, code, || message);
-            return Ok(());
+        if let Fate::Example { key, text, label } = self.intake.take(line, text, label)? {
+            self.memory_bytes += BYTES_PER_EXAMPLE + text.len() as u64;
+            self.kept.push((key, Example { text: text.to_owned(), label: label.into(), line }));
         }
-        let label = self.labels.position(label, self.limits.max_labels)?;
-        self.texts.add(Example { text: text.to_owned(), label, line });
-        let limit = self.limits.max_memory_bytes;
-        if self.texts.memory_bytes() > limit {
+        let limit = self.intake.limits().max_memory_bytes;
+        if self.memory_bytes > limit {
             return Err(LimitExceeded::Memory { limit });
         }
         Ok(())
@@ -62,62 +84,55 @@ impl DatasetBuilder {
         code: FindingCode,
         message: String,
     ) -> Result<(), LimitExceeded> {
-        self.count_row()?;
-        self.report.note(line, code, || message);
-        Ok(())
+        self.intake.reject(line, code, message)
     }
 
-    /// Ends the collection: finds conflicts, sorts labels, computes the digest.
+    /// Ends the collection: leaves out conflicts, sorts labels, computes the digest.
     #[must_use]
     pub fn finish(self) -> Dataset {
-        let Self { labels, texts, mut report, .. } = self;
-        let (mut examples, repeats) = texts.finish();
-        let names = labels.into_names();
-        let mut in_conflict = judge(&repeats, &examples, &names, &mut report).into_iter();
-        examples.retain(|_| in_conflict.next() == Some(false));
-        let sorted = sort(names, &mut examples);
-        report.used_count = examples.len() as u64;
-        report.findings.sort_by_key(|finding| (finding.line, finding.code));
-        let digest = digest(&examples, &sorted);
-        Dataset { labels: sorted, examples, report, digest }
-    }
-
-    fn count_row(&mut self) -> Result<(), LimitExceeded> {
-        let limit = self.limits.max_rows;
-        if self.report.row_count >= limit {
-            return Err(LimitExceeded::Rows { limit });
-        }
-        self.report.row_count += 1;
-        Ok(())
+        let Self { intake, kept, .. } = self;
+        let examples = kept.into_iter().filter(|(key, _)| !intake.is_in_conflict(*key));
+        let examples = examples.map(|(_, example)| example).collect();
+        Dataset::of(intake, examples)
     }
 }
 
-/// Returns what makes a row unusable, if anything does.
-fn problem(text: &str, label: &str) -> Option<(FindingCode, String)> {
-    let (code, message) = if text.is_empty() {
-        (FindingCode::EmptyText, "empty text".to_owned())
-    } else if label.is_empty() {
-        (FindingCode::EmptyLabel, "empty label".to_owned())
-    } else if text.len() > MAX_TEXT_BYTES {
-        let message = format!("text of {} bytes, at most {MAX_TEXT_BYTES} are used", text.len());
-        (FindingCode::TextTooLong, message)
-    } else if label.len() > MAX_LABEL_BYTES {
-        let (got, label) = (label.len(), quoted(label));
-        let message = format!("label {label} has {got} bytes, at most {MAX_LABEL_BYTES} are used");
-        (FindingCode::BadLabel, message)
-    } else if label.chars().any(char::is_control) {
-        (FindingCode::BadLabel, format!("label {} holds control characters", quoted(label)))
-    } else {
-        return None;
-    };
-    Some((code, message))
+impl Rows for DatasetBuilder {
+    fn push(&mut self, line: u64, text: &str, label: &str) -> Result<(), LimitExceeded> {
+        Self::push(self, line, text, label)
+    }
+
+    fn reject(
+        &mut self,
+        line: u64,
+        code: FindingCode,
+        message: String,
+    ) -> Result<(), LimitExceeded> {
+        Self::reject(self, line, code, message)
+    }
+}
+
+impl Dataset {
+    /// Makes a dataset of all that came in and the examples kept of it, whose labels have the numbers of
+    /// the intake.
+    pub(in crate::train) fn of(intake: Intake, mut examples: Vec<Example>) -> Self {
+        let numbers = intake.renumbering();
+        for example in &mut examples {
+            let old = u16::try_from(example.label).unwrap_or(u16::MAX);
+            example.label = numbers.of(old).into();
+        }
+        let (report, digest) = intake.finish();
+        Self { labels: numbers.labels, examples, counted: None, report, digest }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{DataReport, MAX_FINDINGS_PER_CODE};
+    use super::super::dataset::{
+        DataReport, MAX_FINDINGS_PER_CODE, MAX_LABEL_BYTES, MAX_TEXT_BYTES,
+    };
     use super::*;
 
     fn collect(rows: &[(&str, &str)]) -> Dataset {

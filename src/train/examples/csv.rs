@@ -10,7 +10,7 @@ use std::{io::Read, ops::ControlFlow};
 use super::header::Header;
 use super::records::Records;
 use super::text::TextSource;
-use super::{CsvError, Dataset, DatasetBuilder, FindingCode, Limits};
+use super::{CsvError, Dataset, DatasetBuilder, FindingCode, Limits, Rows};
 
 /// How to read a CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,21 +69,37 @@ pub fn read_csv(
     input: impl Read,
     options: &CsvOptions,
     limits: &Limits,
-    mut watch: impl FnMut(Progress) -> ControlFlow<()>,
+    watch: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Dataset, CsvError> {
+    let mut builder = DatasetBuilder::new(limits.clone());
+    read_csv_into(&mut builder, input, options, limits, watch)?;
+    Ok(builder.finish())
+}
+
+/// Reads labelled examples from CSV as [`read_csv`] does, into something that takes in rows.
+///
+/// # Errors
+///
+/// As [`read_csv`].
+pub fn read_csv_into(
+    rows: &mut impl Rows,
+    input: impl Read,
+    options: &CsvOptions,
+    limits: &Limits,
+    mut watch: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<(), CsvError> {
     let mut source = TextSource::open(input, limits.max_bytes)?;
     let header = Header::read(&mut source, options, limits.max_record_bytes)?;
     let mut records = Records::new(source, header.delimiter, limits.max_record_bytes, &mut watch);
-    let mut builder = DatasetBuilder::new(limits.clone());
     while let Some(line) = records.next()? {
         let (got, wanted) = (records.n_fields(), header.n_columns);
         if got == wanted {
-            builder.push(line, records.field(header.text)?, records.field(header.label)?)?;
+            rows.push(line, records.field(header.text)?, records.field(header.label)?)?;
         } else {
             let s = if got == 1 { "" } else { "s" };
             let message = format!("{got} column{s}, the header has {wanted}");
-            builder.reject(line, FindingCode::WrongColumnCount, message)?;
+            rows.reject(line, FindingCode::WrongColumnCount, message)?;
         }
     }
-    Ok(builder.finish())
+    Ok(())
 }

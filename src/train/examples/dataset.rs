@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::train::stream::Counted;
+
 /// Longest text of an example in UTF-8 bytes, as for a sentence to classify.
 pub const MAX_TEXT_BYTES: usize = 65_536;
 /// Longest label in UTF-8 bytes.
@@ -14,13 +16,15 @@ pub const MAX_FINDINGS_PER_CODE: u64 = 1_000;
 pub struct Dataset {
     /// The labels that occur, ascending by their UTF-8 bytes.
     pub labels: Vec<String>,
-    /// The examples, in the order in which they came.
+    /// The examples, in the order in which they came; of data larger than memory a sample.
     pub examples: Vec<Example>,
+    /// The counts of all rows, where the examples are only a sample of them.
+    pub counted: Option<Box<Counted>>,
     /// What was found in the rows.
     pub report: DataReport,
-    /// BLAKE3 digest of the examples in their order, 64 hexadecimal digits. What goes into it for
-    /// each example is the text, then the label, each as its length in UTF-8 bytes (64 bits,
-    /// little-endian) and these bytes.
+    /// BLAKE3 digest of the usable rows in their order, 64 hexadecimal digits, without those that repeat
+    /// the text and label of a text's first row. What goes into it for each is the text, then the label,
+    /// each as its length in UTF-8 bytes (64 bits, little-endian) and these bytes.
     pub digest: String,
 }
 
@@ -125,23 +129,31 @@ impl DataReport {
     }
 }
 
-/// Returns the digest of examples, see [`Dataset::digest`].
-pub(super) fn digest(examples: &[Example], labels: &[String]) -> String {
-    // Pieces of a few bytes would cost BLAKE3 its speed: it is fed with many examples at a time.
-    const ENOUGH: usize = 65_536;
-    let mut hasher = blake3::Hasher::new();
-    let mut bytes = Vec::with_capacity(2 * ENOUGH);
-    for example in examples {
-        let label = labels.get(example.label).map_or("", String::as_str);
-        for part in [example.text.as_str(), label] {
-            bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(part.as_bytes());
+/// The digest of rows as they come, see [`Dataset::digest`].
+#[derive(Debug, Default)]
+pub(super) struct Digest {
+    hasher: blake3::Hasher,
+    /// Pieces of a few bytes would cost BLAKE3 its speed: it is fed with many rows at a time.
+    pending: Vec<u8>,
+}
+
+/// Bytes that are hashed at a time.
+const DIGESTED_BYTES: usize = 65_536;
+
+impl Digest {
+    pub(super) fn add(&mut self, text: &str, label: &str) {
+        for part in [text, label] {
+            self.pending.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            self.pending.extend_from_slice(part.as_bytes());
         }
-        if bytes.len() >= ENOUGH {
-            hasher.update(&bytes);
-            bytes.clear();
+        if self.pending.len() >= DIGESTED_BYTES {
+            self.hasher.update(&self.pending);
+            self.pending.clear();
         }
     }
-    hasher.update(&bytes);
-    hasher.finalize().to_hex().to_string()
+
+    pub(super) fn finish(mut self) -> String {
+        self.hasher.update(&self.pending);
+        self.hasher.finalize().to_hex().to_string()
+    }
 }

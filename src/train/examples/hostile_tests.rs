@@ -129,15 +129,13 @@ fn endless_rows_end_at_the_limit_on_rows_usable_or_not() {
 fn endless_texts_end_at_the_limit_on_memory() {
     let limits = Limits { max_memory_bytes: 10_000_000, ..Limits::default() };
     let mut n = 0;
-    for row in ["b,x\n", "{n},x\n"] {
-        let (error, n_read) = read_endless(HEAD, &limits, || {
-            n += 1;
-            row.replace("{n}", &format!("{n}")).into_bytes()
-        });
-        let limit = LimitExceeded::Memory { limit: 10_000_000 };
-        assert!(matches!(error, CsvError::Limit(got) if got == limit), "{row:?}: {error}");
-        assert!(n_read < 2_000_000, "{n_read} bytes read");
-    }
+    let (error, n_read) = read_endless(HEAD, &limits, || {
+        n += 1;
+        format!("{n},x\n").into_bytes()
+    });
+    let limit = LimitExceeded::Memory { limit: 10_000_000 };
+    assert!(matches!(error, CsvError::Limit(got) if got == limit), "{error}");
+    assert!(n_read < 2_000_000, "{n_read} bytes read");
 }
 
 #[test]

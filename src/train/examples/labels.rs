@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 
 use super::LimitExceeded;
-use super::dataset::Example;
 
 /// The labels that came, numbered as they did.
 #[derive(Debug, Default)]
 pub(super) struct Labels {
-    positions: HashMap<String, usize>,
+    positions: HashMap<String, u16>,
 }
 
 impl Labels {
@@ -16,42 +15,54 @@ impl Labels {
     ///
     /// # Errors
     ///
-    /// It would be one label too many.
-    pub(super) fn position(&mut self, label: &str, limit: usize) -> Result<usize, LimitExceeded> {
+    /// It would be one label too many. There can be no more than 65,536.
+    pub(super) fn position(&mut self, label: &str, limit: usize) -> Result<u16, LimitExceeded> {
         if let Some(position) = self.positions.get(label) {
             return Ok(*position);
         }
-        let position = self.positions.len();
-        if position >= limit {
-            return Err(LimitExceeded::Labels { limit });
+        match u16::try_from(self.positions.len()) {
+            Ok(position) if usize::from(position) < limit => {
+                self.positions.insert(label.to_owned(), position);
+                Ok(position)
+            }
+            Ok(_) | Err(_) => Err(LimitExceeded::Labels { limit }),
         }
-        self.positions.insert(label.to_owned(), position);
-        Ok(position)
     }
 
     /// Returns the labels by their positions.
-    pub(super) fn into_names(self) -> Vec<String> {
-        let mut labels: Vec<(String, usize)> = self.positions.into_iter().collect();
-        labels.sort_unstable_by_key(|(_, position)| *position);
-        labels.into_iter().map(|(name, _)| name).collect()
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut labels: Vec<_> = self.positions.iter().collect();
+        labels.sort_unstable_by_key(|(_, position)| **position);
+        labels.into_iter().map(|(name, _)| name.clone()).collect()
     }
 }
 
-/// Sorts the names of the labels that examples have, drops the others, and renumbers the examples.
-pub(super) fn sort(names: Vec<String>, examples: &mut [Example]) -> Vec<String> {
-    let mut occurs = vec![false; names.len()];
-    for example in &*examples {
-        occurs[example.label] = true;
+/// How labels are numbered in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::train) struct Renumbering {
+    /// The labels that have examples, ascending by their bytes.
+    pub(in crate::train) labels: Vec<String>,
+    /// The new position of each label by its old one; `None` for those without examples.
+    pub(in crate::train) new_positions: Vec<Option<u16>>,
+}
+
+impl Renumbering {
+    /// Sorts the labels that have examples and drops the others.
+    pub(super) fn new(names: &[String], has_examples: impl Fn(usize) -> bool) -> Self {
+        let mut used: Vec<(&String, usize)> =
+            names.iter().zip(0..).filter(|(_, old)| has_examples(*old)).collect();
+        used.sort_unstable();
+        let mut new_positions = vec![None; names.len()];
+        for ((_, old), new) in used.iter().zip(0..) {
+            if let Some(position) = new_positions.get_mut(*old) {
+                *position = Some(new);
+            }
+        }
+        Self { labels: used.into_iter().map(|(name, _)| name.clone()).collect(), new_positions }
     }
-    let mut sorted: Vec<(String, usize)> =
-        names.into_iter().zip(0..).filter(|(_, old)| occurs[*old]).collect();
-    sorted.sort_unstable();
-    let mut new_positions = vec![0; occurs.len()];
-    for (new, (_, old)) in sorted.iter().enumerate() {
-        new_positions[*old] = new;
+
+    /// The new position of a label that has examples.
+    pub(in crate::train) fn of(&self, old: u16) -> u16 {
+        self.new_positions.get(usize::from(old)).copied().flatten().unwrap_or_default()
     }
-    for example in examples {
-        example.label = new_positions[example.label];
-    }
-    sorted.into_iter().map(|(name, _)| name).collect()
 }

@@ -15,8 +15,9 @@ pub struct Limits {
     pub max_rows: u64,
     /// Most distinct labels, [`MAX_LABELS`] by default.
     pub max_labels: usize,
-    /// Most memory for the collected examples, as estimated from the length of the texts and what
-    /// is kept for each row besides; 4 GiB by default.
+    /// Most memory, 1.5 GiB by default: for collected examples, as estimated from the length of the
+    /// texts and what is kept for each row besides; or for a training, which keeps less of more
+    /// rows (see [`crate::train::stream`]).
     pub max_memory_bytes: u64,
 }
 
@@ -27,7 +28,7 @@ impl Default for Limits {
             max_record_bytes: 1 << 20,
             max_rows: 20_000_000,
             max_labels: MAX_LABELS,
-            max_memory_bytes: 4 << 30,
+            max_memory_bytes: 3 << 29,
         }
     }
 }

@@ -7,8 +7,9 @@
 //!
 //! - `csv`: [`read_csv`], bytes → rows → [`DatasetBuilder`]; over `text` (bytes → UTF-8 with line
 //!   numbers), `records` (text → fields) and `header` (which delimiter, which columns).
-//! - `builder`: [`DatasetBuilder`], rows → [`Dataset`]; `distinct` finds texts that came before,
-//!   `repeats` tells duplicates from conflicts.
+//! - `intake`: what becomes of each row; `distinct` finds texts that came before, `repeats` tells
+//!   duplicates from conflicts.
+//! - `builder`: [`DatasetBuilder`], rows → [`Dataset`].
 //! - `dataset`: [`Dataset`] and [`DataReport`].
 //! - `limits`: how much is taken in.
 
@@ -18,6 +19,7 @@ mod csv_error;
 mod dataset;
 mod distinct;
 mod header;
+mod intake;
 mod labels;
 mod limits;
 mod name;
@@ -30,12 +32,15 @@ mod csv_tests;
 #[cfg(test)]
 mod hostile_tests;
 
-pub use builder::DatasetBuilder;
-pub use csv::{CsvOptions, Progress, read_csv};
+pub use builder::{DatasetBuilder, Rows};
+pub use csv::{CsvOptions, Progress, read_csv, read_csv_into};
 pub use csv_error::CsvError;
 pub use dataset::{
     DataReport, Dataset, Example, Finding, FindingCode, MAX_FINDINGS_PER_CODE, MAX_LABEL_BYTES,
     MAX_TEXT_BYTES,
 };
+pub(super) use distinct::TextKey;
+pub(super) use intake::{Fate, Intake};
+pub(super) use labels::Renumbering;
 pub use limits::{LimitExceeded, Limits};
 pub(super) use name::quoted;

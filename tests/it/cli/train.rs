@@ -42,6 +42,26 @@ fn json_has_the_names_of_the_contract() {
 }
 
 #[test]
+fn sentences_beyond_the_sample_are_counted_in_one_pass() {
+    let home = Home::new();
+    let csv = home.file("cards.csv", cards_csv());
+    let one_pass = ["--alpha", "0.3", "--weighting", "presence", "--sample-rows", "10"];
+    let train = [&["train", &csv, "--json", "--no-feature-weights"], &one_pass[..]].concat();
+    let [json, _] = ["1", "3"].map(|n| home.run(&[&train, &["--threads", n][..]].concat()).json());
+    let at = |path: &str| json.pointer(path).cloned().unwrap_or_default();
+    assert_eq!(at("/model/labels/0/example_count"), 20);
+    assert_eq!(at("/data_report/used_count"), 40);
+    assert_eq!(at("/model/evaluation/example_count"), 10);
+    let answer = home.run(&["classify", "--model", "default", "Why was I charged twice?"]).done();
+    assert!(answer.starts_with("charge\t"), "{answer}");
+    let file = |version| home.models().join("default").join(version).join("model.safetensors");
+    let files = ["1", "2"].map(|version| std::fs::read(file(version)).expect("a stored model"));
+    assert!(files[0] == files[1], "another number of threads, another model");
+    let idf = home.run(&["train", &csv, "--weighting", "idf", "--sample-rows", "10"]);
+    assert!(idf.complaint(1).contains("idf needs all rows in memory"));
+}
+
+#[test]
 fn rows_that_cannot_be_used_are_named_by_line_and_reason() {
     let home = Home::new();
     let faults =

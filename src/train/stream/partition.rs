@@ -1,0 +1,132 @@
+//! One partition of the counts: what its features' hashes lead to.
+
+use std::collections::HashMap;
+
+use super::batch::{Batch, Row};
+use super::scatter::{Occurrence, Scattered};
+use super::table::{Entry, Table};
+use crate::features::{Analysis, View};
+
+/// The counts of the features whose hashes belong to one partition.
+#[derive(Debug, Default)]
+pub(super) struct Partition {
+    /// By single words. The mark is the sum of the rows' lines: of what occurs once, its line.
+    pub(super) words: Table<u32>,
+    /// By pairs and triples of words, and shapes, in the order of [`NGRAM_VIEWS`].
+    pub(super) ngrams: [Table<()>; 3],
+    /// By tokens, how often they occur again in rows in which they occur.
+    pub(super) repeats: Table<()>,
+    /// The folded text of each token, under the hash of it as a single word.
+    pub(super) tokens: HashMap<u64, Box<str>>,
+    /// Pairs that were dropped because there were too many.
+    pub(super) n_dropped: usize,
+}
+
+/// The views that are counted as they are found.
+pub(super) const NGRAM_VIEWS: [View; 3] = [View::Word2, View::Word3, View::Shape];
+
+impl Partition {
+    /// Counts what rows of a batch have for this partition, then drops rare pairs if a table has more
+    /// than `max_pairs`.
+    pub(super) fn count(
+        &mut self,
+        partition: usize,
+        batch: &Batch,
+        found: &[&Scattered],
+        max_pairs: usize,
+    ) {
+        for scattered in found {
+            self.count_words(batch, scattered.of(View::Word1, partition));
+            for (table, view) in self.ngrams.iter_mut().zip(NGRAM_VIEWS) {
+                count(table, batch.rows(), scattered.of(view, partition));
+            }
+            count(&mut self.repeats, batch.rows(), scattered.of(View::Character, partition));
+        }
+        self.prune(max_pairs);
+    }
+
+    fn count_words(&mut self, batch: &Batch, occurrences: &[Occurrence]) {
+        for (hash, at) in occurrences {
+            let Some(row) = batch.rows().get(*at as usize) else { continue };
+            let Some((entry, is_new)) = self.words.entry(*hash, row.label) else { continue };
+            change(entry, row);
+            if row.is_withdrawn {
+                entry.mark = entry.mark.wrapping_sub(row.line);
+            } else {
+                entry.mark = entry.mark.wrapping_add(row.line);
+            }
+            if is_new {
+                let text = || token_text(batch.text(*at as usize), *hash);
+                self.tokens.entry(*hash).or_insert_with(text);
+            }
+        }
+    }
+
+    /// Adds the counts of other rows.
+    #[cfg(test)]
+    pub(super) fn merge(&mut self, other: Self, max_pairs: usize) {
+        for from in other.words.entries() {
+            if let Some((entry, _)) = self.words.entry(from.hash, from.label) {
+                entry.count += from.count;
+                entry.mark = entry.mark.wrapping_add(from.mark);
+            }
+        }
+        let others = other.ngrams.iter().chain([&other.repeats]);
+        for (table, other) in self.ngrams.iter_mut().chain([&mut self.repeats]).zip(others) {
+            for from in other.entries() {
+                if let Some((entry, _)) = table.entry(from.hash, from.label) {
+                    entry.count += from.count;
+                }
+            }
+        }
+        self.tokens.extend(other.tokens);
+        self.n_dropped += other.n_dropped;
+        self.prune(max_pairs);
+    }
+
+    fn prune(&mut self, max_pairs: usize) {
+        let n_words = self.words.prune(max_pairs);
+        if n_words > 0 {
+            let left: std::collections::HashSet<u64> =
+                self.words.entries().map(|entry| entry.hash).collect();
+            self.tokens.retain(|hash, _| left.contains(hash));
+        }
+        self.n_dropped += n_words + self.repeats.prune(max_pairs);
+        self.n_dropped += self.ngrams.iter_mut().map(|table| table.prune(max_pairs)).sum::<usize>();
+    }
+}
+
+fn count(table: &mut Table<()>, rows: &[Row], occurrences: &[Occurrence]) {
+    for (hash, at) in occurrences {
+        let Some(row) = rows.get(*at as usize) else { continue };
+        if let Some((entry, _)) = table.entry(*hash, row.label) {
+            change(entry, row);
+        }
+    }
+}
+
+#[inline]
+fn change<M>(entry: &mut Entry<M>, row: &Row) {
+    // What is withdrawn was counted before, unless it was dropped since.
+    entry.count = if row.is_withdrawn {
+        entry.count.saturating_sub(1)
+    } else {
+        entry.count.saturating_add(1)
+    };
+}
+
+/// Finds a token again by its hash as a single word.
+#[cold]
+fn token_text(text: &str, word: u64) -> Box<str> {
+    let mut analysis = Analysis::default();
+    analysis.analyse(text);
+    let mut found = 0;
+    let mut at = 0;
+    View::Word1.for_each(&analysis, |hash, _| {
+        if hash == word {
+            found = at;
+        }
+        at += 1;
+    });
+    analysis.tokens().get(found).map_or("", |token| analysis.folded(token)).into()
+}
