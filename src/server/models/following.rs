@@ -92,7 +92,8 @@ impl Models {
         self.memory.free();
     }
 
-    /// Lets those of these models answer that are active in the folder still.
+    /// Lets those of these models answer that are active in the folder still, unless they do already: what
+    /// was published here may have been read here too, between its pointer and its turn.
     pub(super) fn catch_up(&self, loaded: &[Arc<ServedModel>]) {
         if loaded.is_empty() {
             return;
@@ -102,6 +103,7 @@ impl Models {
             let name = served.name.parse().ok();
             let active = name.and_then(|name| self.repository.active(&name).ok());
             active.flatten() == Some(served.version)
+                && self.active_version(&served.name) != Some(served.version)
         };
         let served: Vec<_> = loaded.iter().filter(is_active).cloned().collect();
         self.swap_in(&turn, &served);

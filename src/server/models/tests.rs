@@ -179,3 +179,17 @@ async fn a_folder_that_has_gone_leaves_its_models_answering() {
     models.follow();
     assert_eq!(models.resolve(&target("tiny", 0)).await.expect("version 1").version, 1);
 }
+
+#[tokio::test]
+async fn a_version_that_answers_is_not_swapped_for_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = started(folder.path());
+    let name: ModelName = "tiny".parse().expect("a name");
+    let published = models.publish(&name, &parts("one"), true).expect("published");
+    let swaps = models.swaps();
+    let again = ServedModel::new("tiny".to_owned(), 1, Arc::clone(&published.model));
+    models.catch_up(&[Arc::new(again)]);
+    let serving = models.resolve(&target("tiny", 0)).await.expect("version 1");
+    assert!(Arc::ptr_eq(&serving, &published), "what was counted of its answers is lost");
+    assert_eq!(models.swaps(), swaps);
+}
