@@ -11,9 +11,6 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-/// The level in force unless told otherwise.
-pub const DEFAULT_LEVEL: &str = "info";
-
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// How many panics there were in this process since [`install`].

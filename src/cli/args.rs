@@ -3,17 +3,16 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 use std::{fmt, fs, io};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use directories::ProjectDirs;
-use serde::Deserialize;
 use tonic::transport::Uri;
 
 use super::error::CliError;
+use crate::config::Days;
 use crate::store::{ModelName, NameError, Retention};
 
 /// Where models are: in a folder of this machine, or behind a server.
@@ -290,41 +289,10 @@ pub(super) struct RetentionArgs {
 impl RetentionArgs {
     /// The rules.
     pub(super) fn retention(self) -> Retention {
-        retention(self.keep_versions, self.keep_days)
-    }
-}
-
-/// The rules for keeping versions, from what is set of them.
-pub(super) fn retention(versions: Option<NonZeroUsize>, days: Option<Days>) -> Retention {
-    Retention { keep_versions: versions.map(NonZeroUsize::get), keep_age: days.map(|days| days.0) }
-}
-
-/// A time in days, from 0 to 36,500.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "f64")]
-pub(super) struct Days(Duration);
-
-/// The number is none, or out of range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a number of days from 0 to 36500")]
-pub(super) struct DaysError;
-
-impl TryFrom<f64> for Days {
-    type Error = DaysError;
-
-    fn try_from(days: f64) -> Result<Self, DaysError> {
-        if !(0.0..=36_500.0).contains(&days) {
-            return Err(DaysError);
+        Retention {
+            keep_versions: self.keep_versions.map(NonZeroUsize::get),
+            keep_age: self.keep_days.map(Days::time),
         }
-        Duration::try_from_secs_f64(days * 86_400.0).map(Self).map_err(|_too_long| DaysError)
-    }
-}
-
-impl FromStr for Days {
-    type Err = DaysError;
-
-    fn from_str(text: &str) -> Result<Self, DaysError> {
-        text.parse::<f64>().map_err(|_not_a_number| DaysError)?.try_into()
     }
 }
 
@@ -384,15 +352,6 @@ mod tests {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
         assert!("mine".parse::<VersionRef>().is_err());
-    }
-
-    #[test]
-    fn days_are_finite_and_not_negative() {
-        assert_eq!("1.5".parse(), Ok(Days(Duration::from_secs(36 * 3_600))));
-        assert_eq!("0".parse(), Ok(Days(Duration::ZERO)));
-        for bad in ["-1", "36501", "NaN", "inf", "x", ""] {
-            assert_eq!(bad.parse::<Days>(), Err(DaysError), "{bad:?}");
-        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tonic_types::StatusExt;
 use super::args::ServerUrl;
 use super::output::text::visible;
 use crate::builtin::BuiltInError;
+use crate::config::ConfigError;
 use crate::model::PartsError;
 use crate::report::ReportError;
 use crate::server::codes::reason_of_code;
@@ -122,12 +123,12 @@ pub(super) enum CliError {
     /// A message does not fit its own description; a defect of this program.
     #[error("cannot write JSON: {0}")]
     Json(String),
-    /// The settings file is unusable.
-    #[error("{path}: {problem}")]
+    /// A setting is unusable.
+    #[error("{place}: {problem}")]
     Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
+        /// The line of the file, the flag or the variable.
+        place: String,
+        /// What is wrong.
         problem: String,
     },
     /// A key file is unusable.
@@ -138,6 +139,9 @@ pub(super) enum CliError {
         /// What is wrong.
         source: KeyError,
     },
+    /// The settings do not go together.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
     /// The logs cannot be written as wanted.
     #[error("cannot log")]
     Log(#[source] TelemetryError),
@@ -173,6 +177,7 @@ impl CliError {
             Self::Call { server, status } => return call_hint(server, status),
             Self::Listen { .. } => "; choose another address with --listen",
             Self::Log(_) => "; --log-level takes error, warn, info, debug or trace",
+            Self::Settings(ConfigError::Exposed { .. }) => "; --insecure lets them",
             Self::Read { .. }
             | Self::Write(_)
             | Self::Report { .. }
@@ -207,6 +212,7 @@ impl CliError {
             Self::Refused(_)
                 | Self::Config { .. }
                 | Self::Key { .. }
+                | Self::Settings(_)
                 | Self::Log(_)
                 | Self::ReportOfServer
         ) {

@@ -10,8 +10,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::error::{CliError, chain};
-use super::settings::Settings;
-use crate::config::ServeConfig;
+use super::output::{Output, OutputArgs};
+use super::settings::{Effective, Given};
+use crate::config::{LogFormat, ServeConfig};
 use crate::{server, telemetry};
 
 const EXAMPLES: &str = "\
@@ -19,6 +20,7 @@ Examples:
   dictum serve
   dictum serve --listen 127.0.0.1:8080 --models ./models --default-model mine
   dictum serve --config dictum.toml
+  dictum serve --config dictum.toml --check
 
 Then, from another shell:
   grpcurl -plaintext -d '{\"sentence\":\"We had nothing to do with it.\"}' \\
@@ -28,7 +30,8 @@ Then, from another shell:
 A settings file holds the long names of the flags with _ for -, such as
   listen = \"127.0.0.1:8080\"
   max_jobs = 2
-A flag wins over the environment, the environment over the file. Ctrl-C or SIGTERM stops the server
+A flag wins over the environment (DICTUM_ and the same name in capitals), the environment over the
+file. Ctrl-C or SIGTERM stops the server
 once the calls that run are done; a second one at once.";
 
 /// Answer over gRPC until stopped
@@ -38,18 +41,22 @@ pub(super) struct ServeArgs {
     /// TOML file with settings
     #[arg(long, value_name = "FILE", env = "DICTUM_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
+    /// Only check the settings, and print those in force as a settings file
+    #[arg(long)]
+    check: bool,
     #[command(flatten)]
-    settings: Settings,
+    given: Given,
 }
 
 /// Runs the subcommand. What keeps it from starting is an error; from then on all that is to be said is
 /// a log record.
-pub(super) fn run(args: ServeArgs) -> Result<ExitCode, CliError> {
-    let settings = match &args.config {
-        Some(path) => args.settings.or(Settings::read(path)?),
-        None => args.settings,
-    };
-    let address = settings.listen();
+pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CliError> {
+    let effective = Effective::read(&args.given, args.config.as_deref())?;
+    if args.check {
+        return show(&effective);
+    }
+    let config = effective.config;
+    let address = config.listen;
     let start = |e: io::Error| CliError::Start(e.to_string());
     let runtime = Runtime::new().map_err(start)?;
     let listener = runtime
@@ -57,11 +64,22 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, CliError> {
         .map_err(|source| CliError::Listen { address, source })?;
     let address = listener.local_addr().map_err(start)?;
     let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
-    let (level, format) = settings.log();
-    telemetry::install(level, format).map_err(CliError::Log)?;
-    let config = settings.config()?;
+    let format = match config.log_format {
+        Some(LogFormat::Text) => telemetry::Format::Text,
+        Some(LogFormat::Json) => telemetry::Format::Json,
+        None => telemetry::Format::for_stderr(),
+    };
+    telemetry::install(&config.log_level, format).map_err(CliError::Log)?;
     tracing::info!(%address, models = %config.models.display(), "listening");
     Ok(runtime.block_on(serve(config, listener, signals)))
+}
+
+/// Prints the settings in force.
+fn show(effective: &Effective) -> Result<ExitCode, CliError> {
+    let mut output = Output::new(OutputArgs::default());
+    output.text(&effective.to_string())?;
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(config: ServeConfig, listener: TcpListener, mut signals: Signals) -> ExitCode {

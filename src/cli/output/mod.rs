@@ -41,7 +41,7 @@ pub(super) enum Format {
 }
 
 /// How the result is wanted.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Default, Clone, Copy, Args)]
 pub(super) struct OutputArgs {
     /// Print JSON, one object a line, with the field names of the gRPC contract
     #[arg(long)]

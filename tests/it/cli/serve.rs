@@ -241,11 +241,40 @@ fn the_settings_file_names_the_default_model() {
 }
 
 #[test]
+fn settings_are_checked_and_shown_without_serving() {
+    let home = Home::new();
+    let config = home.file("dictum.toml", "max_jobs = 2\n");
+    let shown = home.run(&["serve", "--config", &config, "--log-level", "warn", "--check"]).done();
+    let has =
+        |start: &str, end: &str| shown.lines().any(|l| l.starts_with(start) && l.ends_with(end));
+    assert!(has("max_jobs = 2 ", "dictum.toml: line 1"), "{shown}");
+    assert!(has("log_level = \"warn\"", "# --log-level"), "{shown}");
+    assert!(has("models = ", "# DICTUM_MODELS"), "{shown}");
+    let again = home.file("again.toml", &shown);
+    home.run(&["serve", "--config", &again, "--check"]).done();
+    let complaint = home.run(&["serve", "--max-jobs", "0", "--check"]).complaint(2);
+    assert!(complaint.starts_with("--max-jobs: "), "{complaint}");
+    assert!(!home.models().exists(), "nothing was made");
+}
+
+#[test]
+fn other_machines_may_call_without_tls_only_on_purpose() {
+    let home = Home::new();
+    for listen in ["0.0.0.0:0", "[::]:0"] {
+        let complaint = home.run(&["serve", "--listen", listen]).complaint(2);
+        assert!(complaint.ends_with("; --insecure lets them"), "{complaint}");
+    }
+}
+
+#[test]
 fn a_server_does_not_start_with_wrong_settings() {
     let home = Home::new();
     let config = home.file("dictum.toml", "models = 'm'\nlisten_on = 'x'\n");
     let complaint = home.run(&["serve", "--config", &config]).complaint(2);
-    assert!(complaint.contains("dictum.toml: line 2: unknown field `listen_on`"), "{complaint}");
+    assert!(
+        complaint.contains("dictum.toml: line 2: unknown key `listen_on`, did you mean `listen`?"),
+        "{complaint}"
+    );
     let complaint = home.run(&["serve", "--config", "missing.toml"]).complaint(1);
     assert!(complaint.starts_with("cannot read missing.toml: "), "{complaint}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

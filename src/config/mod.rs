@@ -1,6 +1,10 @@
 //! What the server may be told, checked, with every default in one place.
 //!
-//! The types hold the limits: a [`ServeConfig`] that exists can be served with.
+//! The types hold the limits, and [`ServeConfig::check`] what several settings say together. Each
+//! field that is no section is a setting: its name here is its key in a settings file (`cli/settings`
+//! makes the flag and the variable of it).
+
+mod values;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -8,7 +12,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::store::{ModelName, Retention, Signatures};
+pub use values::{Days, DaysError};
+use values::{message_bytes, retention, seconds};
 
 const MIB: usize = 1024 * 1024;
 const MAX_CONCURRENT_STREAMS: NonZeroU32 = NonZeroU32::new(128).unwrap();
@@ -21,37 +29,67 @@ const MAX_WAITING_BATCHES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
 
 /// Everything a server is told. [`ServeConfig::new`] gives the defaults.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServeConfig {
+    /// Where the command listens. Default: [`DEFAULT_LISTEN`].
+    pub listen: SocketAddr,
+    /// Whether calls may come from other machines without TLS. Default: no.
+    pub insecure: bool,
     /// Folder of the stored models; created when missing.
     pub models: PathBuf,
     /// The model that answers when a request names none; `None`: the built-in one.
     pub default_model: Option<ModelName>,
     /// Whose signatures of models are asked for, and who signs what is trained. Default: nobody.
+    #[serde(skip)]
     pub signatures: Signatures,
+    /// Where the command reads the keys whose signatures are asked for.
+    pub trusted_keys: Option<PathBuf>,
+    /// Where the command reads the key that signs.
+    pub signing_key: Option<PathBuf>,
+    /// What is logged: a level, or directives such as `info,dictum=debug`. Default: `info`.
+    pub log_level: String,
+    /// How it is logged; `None`: text on a terminal, JSON in a pipe.
+    pub log_format: Option<LogFormat>,
     /// Threads that train and evaluate. Default: one per core.
     pub training_threads: NonZeroUsize,
     /// Threads that classify large batches and texts. Default: one per core.
     pub batch_threads: NonZeroUsize,
     /// How often the folder is looked at for versions that other processes activated, besides what
     /// file events tell at once. Default: 2 s.
+    #[serde(rename = "follow_interval_seconds", with = "seconds")]
     pub follow_interval: Duration,
     /// Which versions are kept when another is stored. Default: all.
+    #[serde(flatten, with = "retention")]
     pub retention: Retention,
     /// What is refused.
+    #[serde(flatten)]
     pub limits: Limits,
     /// How long to wait for what.
+    #[serde(flatten)]
     pub timeouts: Timeouts,
 }
 
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
 /// What is refused, in bytes and numbers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Limits {
     /// Largest `Classify` request. Default: 1 MiB.
+    #[serde(deserialize_with = "message_bytes")]
     pub max_classify_message_bytes: usize,
     /// Largest other request, each message of a stream counting for itself. Default: 4 MiB.
+    #[serde(deserialize_with = "message_bytes")]
     pub max_message_bytes: usize,
     /// Largest reply; most clients refuse more. Default: 4 MiB.
+    #[serde(deserialize_with = "message_bytes")]
     pub max_reply_bytes: usize,
     /// Calls at the same time on one connection; further ones wait. Default: 128.
     pub max_concurrent_streams: NonZeroU32,
@@ -67,22 +105,42 @@ pub struct Limits {
 }
 
 /// How long to wait for what.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Timeouts {
     /// From the shutdown signal until calls that still run are ended. Default: 20 s.
+    #[serde(rename = "shutdown_grace_seconds", with = "seconds")]
     pub shutdown_grace: Duration,
     /// From accepting a connection until its first byte. Default: 10 s.
+    #[serde(rename = "first_byte_timeout_seconds", with = "seconds")]
     pub first_byte: Duration,
     /// Between two pings on a connection. Default: 30 s.
+    #[serde(rename = "keepalive_interval_seconds", with = "seconds")]
     pub keepalive_interval: Duration,
     /// From a ping to its answer, or the connection is closed. Default: 10 s.
+    #[serde(rename = "keepalive_timeout_seconds", with = "seconds")]
     pub keepalive_timeout: Duration,
     /// How long a call waits for a thread while there is more to do than can be done; then it is
     /// refused. A burst may wait ten times as long. Default: 10 ms.
+    #[serde(rename = "max_wait_seconds", with = "seconds")]
     pub max_wait: Duration,
     /// How long a client may send nothing while a call waits for it; then the call is ended.
     /// Default: 5 min.
+    #[serde(rename = "stream_idle_timeout_seconds", with = "seconds")]
     pub stream_idle: Duration,
+}
+
+/// Settings that do not go together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Anybody in the network could read along, and send what they like.
+    #[error(
+        "{address} can be reached from other machines, and calls would be neither encrypted nor \
+         authorised"
+    )]
+    Exposed {
+        /// Where the server was to listen.
+        address: SocketAddr,
+    },
 }
 
 impl ServeConfig {
@@ -91,9 +149,15 @@ impl ServeConfig {
     pub fn new(models: PathBuf) -> Self {
         let n_cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self {
+            listen: DEFAULT_LISTEN,
+            insecure: false,
             models,
             default_model: None,
             signatures: Signatures::default(),
+            trusted_keys: None,
+            signing_key: None,
+            log_level: "info".to_owned(),
+            log_format: None,
             training_threads: n_cores,
             batch_threads: n_cores,
             follow_interval: Duration::from_secs(2),
@@ -101,6 +165,18 @@ impl ServeConfig {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
         }
+    }
+
+    /// Checks what the settings say together.
+    ///
+    /// # Errors
+    ///
+    /// When other machines could call without TLS, and nobody said that they may.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !self.listen.ip().is_loopback() && !self.insecure {
+            return Err(ConfigError::Exposed { address: self.listen });
+        }
+        Ok(())
     }
 }
 
