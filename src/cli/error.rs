@@ -177,7 +177,9 @@ impl CliError {
             Self::Call { server, status } => return call_hint(server, status),
             Self::Listen { .. } => "; choose another address with --listen",
             Self::Log(_) => "; --log-level takes error, warn, info, debug or trace",
-            Self::Settings(ConfigError::Exposed { .. }) => "; --insecure lets them",
+            Self::Settings(ConfigError::Exposed { .. }) => {
+                "; --tls-certificate encrypts them, --insecure lets them pass"
+            }
             Self::Read { .. }
             | Self::Write(_)
             | Self::Report { .. }
@@ -193,7 +195,8 @@ impl CliError {
             | Self::Answer { .. }
             | Self::Json(_)
             | Self::Key { .. }
-            | Self::Config { .. } => "",
+            | Self::Config { .. }
+            | Self::Settings(ConfigError::Needs { .. }) => "",
         };
         hint.to_owned()
     }

@@ -35,6 +35,9 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// Whether calls may come from other machines without TLS. Default: no.
     pub insecure: bool,
+    /// How connections are encrypted.
+    #[serde(flatten)]
+    pub tls: TlsConfig,
     /// Folder of the stored models; created when missing.
     pub models: PathBuf,
     /// The model that answers when a request names none; `None`: the built-in one.
@@ -67,6 +70,31 @@ pub struct ServeConfig {
     /// How long to wait for what.
     #[serde(flatten)]
     pub timeouts: Timeouts,
+}
+
+/// How connections are encrypted; not at all without a certificate. Files are in PEM form, and are read
+/// again when they change.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct TlsConfig {
+    /// The server's certificate, followed by those that vouch for it.
+    pub tls_certificate: Option<PathBuf>,
+    /// The key of the certificate.
+    pub tls_key: Option<PathBuf>,
+    /// Certificates of the authorities whose clients are known; `None`: clients show no certificate.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Whether a client may do without. Default: it may not.
+    pub tls_client_certificates: ClientCertificates,
+}
+
+/// Whether clients have to show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// Those without are refused in the handshake.
+    #[default]
+    Required,
+    /// Those without have to prove who they are in another way.
+    Optional,
 }
 
 /// How logs are written.
@@ -141,6 +169,14 @@ pub enum ConfigError {
         /// Where the server was to listen.
         address: SocketAddr,
     },
+    /// A setting is of no use without another.
+    #[error("{set} needs {missing}")]
+    Needs {
+        /// What is set.
+        set: &'static str,
+        /// What is not.
+        missing: &'static str,
+    },
 }
 
 impl ServeConfig {
@@ -151,6 +187,7 @@ impl ServeConfig {
         Self {
             listen: DEFAULT_LISTEN,
             insecure: false,
+            tls: TlsConfig::default(),
             models,
             default_model: None,
             signatures: Signatures::default(),
@@ -171,9 +208,18 @@ impl ServeConfig {
     ///
     /// # Errors
     ///
-    /// When other machines could call without TLS, and nobody said that they may.
+    /// When other machines could call without TLS, and nobody said that they may; when a setting is of
+    /// no use without another.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if !self.listen.ip().is_loopback() && !self.insecure {
+        let TlsConfig { tls_certificate, tls_key, tls_client_ca, .. } = &self.tls;
+        let needs = |set, missing| Err(ConfigError::Needs { set, missing });
+        match (tls_certificate, tls_key, tls_client_ca) {
+            (Some(_), None, _) => return needs("tls_certificate", "tls_key"),
+            (None, Some(_), _) => return needs("tls_key", "tls_certificate"),
+            (None, None, Some(_)) => return needs("tls_client_ca", "tls_certificate"),
+            (None, None, None) | (Some(_), Some(_), _) => {}
+        }
+        if !self.listen.ip().is_loopback() && !self.insecure && tls_certificate.is_none() {
             return Err(ConfigError::Exposed { address: self.listen });
         }
         Ok(())

@@ -1,8 +1,9 @@
-//! Connections as they are accepted: with `TCP_NODELAY`, closed when they stay silent, and closed for good
-//! at the end of a shutdown, whatever they wait for.
+//! Connections as they are accepted: with `TCP_NODELAY`, encrypted where there is a certificate, closed
+//! when they stay silent, and closed for good at the end of a shutdown, whatever they wait for.
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,11 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
 use tokio_stream::Stream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 use super::metrics::Metrics;
 use super::metrics::connections::Cut;
 use super::shutdown::Phases;
+use super::tls::{self, Names, Tls};
 
 /// How long to wait when no connection can be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -28,6 +30,7 @@ type Cancelled = Pin<Box<WaitForCancellationFutureOwned>>;
 #[derive(Debug)]
 pub(crate) struct Connections {
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     first_byte: Duration,
     phases: Phases,
     metrics: Arc<Metrics>,
@@ -35,24 +38,33 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Accepts from `listener`; a connection has `first_byte` to send something.
+    /// Accepts from `listener`; a connection has `first_byte` for its handshake and to send something.
     pub(crate) fn new(
         listener: TcpListener,
+        tls: Option<Arc<Tls>>,
         first_byte: Duration,
         phases: Phases,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { listener, first_byte, phases, metrics, pause: None }
+        Self { listener, tls, first_byte, phases, metrics, pause: None }
     }
 
-    fn admit(&self, stream: TcpStream) -> Connection {
+    fn admit(&self, stream: TcpStream, address: SocketAddr) -> Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY is not set");
         }
         self.metrics.connections.accepted.add(1);
         self.metrics.connections.open.up();
+        let peer = Peer { address, names: Names::default() };
+        let stream = match &self.tls {
+            Some(tls) => {
+                tls::Stream::Handshake(Box::new(tls.accept(stream)), Arc::clone(&peer.names))
+            }
+            None => tls::Stream::Plain(stream),
+        };
         Connection {
             stream,
+            peer,
             metrics: Arc::clone(&self.metrics),
             silence: Some(Silence {
                 timeout: Box::pin(sleep(self.first_byte)),
@@ -73,7 +85,9 @@ impl Stream for Connections {
                 self.pause = None;
             }
             match ready!(self.listener.poll_accept(cx)) {
-                Ok((stream, _)) => return Poll::Ready(Some(Ok(self.admit(stream)))),
+                Ok((stream, address)) => {
+                    return Poll::Ready(Some(Ok(self.admit(stream, address))));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
                     self.pause = Some(Box::pin(sleep(ACCEPT_PAUSE)));
@@ -83,10 +97,19 @@ impl Stream for Connections {
     }
 }
 
+/// Who is at the other end; every request of the connection knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Where it is.
+    pub(crate) address: SocketAddr,
+    /// What its certificate says.
+    pub(crate) names: Names,
+}
+
 /// One connection.
-#[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: tls::Stream,
+    peer: Peer,
     /// Until the first byte.
     silence: Option<Silence>,
     closing: Cancelled,
@@ -115,11 +138,29 @@ impl Silence {
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+impl Connection {
+    /// What became of reading or writing; an error if the peer has been silent for too long.
+    fn unless_silent<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        done: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match (&done, &mut self.silence) {
+            (Poll::Pending, Some(silence)) => {
+                ready!(silence.poll_end(cx));
+                self.metrics.connections.cut(Cut::Silence);
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            _ => done,
+        }
+    }
+}
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
 }
 
@@ -137,14 +178,7 @@ impl AsyncRead for Connection {
         if buffer.filled().len() > filled {
             self.silence = None;
         }
-        match (&read, &mut self.silence) {
-            (Poll::Pending, Some(silence)) => {
-                ready!(silence.poll_end(cx));
-                self.metrics.connections.cut(Cut::Silence);
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
-            _ => read,
-        }
+        self.unless_silent(cx, read)
     }
 }
 
@@ -154,11 +188,14 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        // A handshake may wait in here.
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.unless_silent(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.unless_silent(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -170,7 +207,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.unless_silent(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! In the order of a call:
 //!
-//! - `connections`: sockets, closed when they stay silent.
+//! - `connections`, `tls`: sockets, encrypted or not, closed when they stay silent.
 //! - `edge`: the layer around every call: counted, panics, deadlines, statuses.
 //! - `admission`: which calls are taken when there is too much to do. `methods`: which there are.
 //! - `classifier`, `models_service`, `health`, `reflection`: one thin adapter per service.
@@ -42,6 +42,7 @@ mod shutdown;
 pub(crate) mod spec;
 mod status;
 mod text;
+mod tls;
 mod training;
 mod upload;
 mod workers;
@@ -68,6 +69,8 @@ use metrics::Metrics;
 use models::Models;
 use models_service::ModelKeeper;
 use shutdown::Phases;
+use tls::Tls;
+pub use tls::TlsError;
 use training::Workshop;
 use workers::Workers;
 
@@ -91,6 +94,9 @@ pub enum ServeError {
     /// The contract's description cannot be served.
     #[error("reflection cannot be served")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// TLS cannot be spoken.
+    #[error("TLS cannot be spoken")]
+    Tls(#[from] TlsError),
     /// Connections cannot be served.
     #[error("connections cannot be served")]
     Transport(#[from] tonic::transport::Error),
@@ -143,17 +149,25 @@ pub async fn serve(
     let phases = Phases::default();
     let first_byte = config.timeouts.first_byte;
     let idle = config.timeouts.stream_idle;
+    let tls = Tls::open(&config.tls)?.map(Arc::new);
     let server = transport(&config)
         .layer(EdgeLayer::new(phases.aborting.clone(), idle, Arc::clone(&metrics)))
         .layer(AdmissionLayer::new(work_limits(&config), Arc::clone(&metrics)))
         .add_routes(services.routes(&config.limits)?)
         .serve_with_incoming_shutdown(
-            Connections::new(listener, first_byte, phases.clone(), Arc::clone(&metrics)),
+            Connections::new(
+                listener,
+                tls.clone(),
+                first_byte,
+                phases.clone(),
+                Arc::clone(&metrics),
+            ),
             phases.draining.clone().cancelled_owned(),
         );
     tokio::select! {
         ended = server => Ok(ended?),
         never = publish(scrapes, metrics::Page::new(metrics, Arc::clone(&models))) => match never {},
+        never = tls::keep(tls) => match never {},
         Err(error) = keep_models(&models, &jobs, &health, &config) => Err(error),
         () = phases.conduct(shutdown, || health.stop(), config.timeouts.shutdown_grace) => Ok(()),
     }

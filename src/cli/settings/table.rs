@@ -28,6 +28,7 @@ use Kind::{Number, Switch, Text};
 /// Settings under a heading of the long help; those without one are in the short help too.
 pub(super) const GROUPS: &[(Option<&str>, &[Setting])] = &[
     (None, BASICS),
+    (Some("Encryption"), TLS),
     (Some("Work and limits"), LIMITS),
     (Some("Kept versions"), KEPT),
     (Some("Times"), TIMES),
@@ -65,6 +66,25 @@ const BASICS: &[Setting] = &[
         "log_format",
         Text("FORMAT"),
         "How it is logged: text or json [default: text on a terminal, json in a pipe]",
+    ),
+];
+
+const TLS: &[Setting] = &[
+    new(
+        "tls_certificate",
+        Text("FILE"),
+        "The server's certificate and those that vouch for it (PEM); used as soon as it changes",
+    ),
+    new("tls_key", Text("FILE"), "The key of the certificate (PEM)"),
+    new(
+        "tls_client_ca",
+        Text("FILE"),
+        "Certificates of the authorities whose clients are known (PEM)",
+    ),
+    new(
+        "tls_client_certificates",
+        Text("WHO"),
+        "Whether clients have to show a certificate: required or optional",
     ),
 ];
 
@@ -136,7 +156,7 @@ const TIMES: &[Setting] = &[
     new(
         "first_byte_timeout_seconds",
         Number("SECONDS"),
-        "From accepting a connection until its first byte, or it is closed",
+        "From accepting a connection until its first byte, TLS handshake included, or it is closed",
     ),
     new(
         "max_wait_seconds",

@@ -55,6 +55,7 @@ fn sample(setting: &Setting) -> String {
         ("log_format", _) => "json",
         ("trusted_keys", _) => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/public.pem"),
         ("signing_key", _) => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/secret.pem"),
+        ("tls_client_certificates", _) => "optional",
         (_, Kind::Text(_)) => "sample",
         (_, Kind::Number("BYTES")) => "9999",
         (_, Kind::Number(_)) => "9",

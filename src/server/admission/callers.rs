@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use http::Request;
-use tonic::transport::server::TcpConnectInfo;
 
+use crate::server::connections::Peer;
 use crate::server::metrics::figures::Level;
 
 /// Callers that are remembered before those that have left are forgotten.
@@ -19,8 +19,8 @@ pub(super) struct Caller(IpAddr);
 impl Caller {
     /// Who sent a request.
     pub(super) fn of<I>(request: &Request<I>) -> Option<Self> {
-        let connection = request.extensions().get::<TcpConnectInfo>()?;
-        Some(Self(connection.remote_addr()?.ip()))
+        let peer = request.extensions().get::<Peer>()?;
+        Some(Self(peer.address.ip()))
     }
 }
 
