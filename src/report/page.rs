@@ -102,7 +102,7 @@ fn headline(evaluation: &Evaluation) -> Markup {
             (card("Log loss", evaluation.log_loss, "in nats, 0 is perfect"))
             (card("Calibration error", error, "probabilities against how often they are right"))
         }
-        p.note { "Intervals: percentiles of 1,000 bootstrap samples of the judged sentences." }
+        p.note { "Intervals: Wilson's for the accuracy, for the macro-F1 percentiles of 1,000 bootstrap samples of the judged sentences." }
     }
 }
 

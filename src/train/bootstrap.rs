@@ -1,4 +1,5 @@
-//! How far figures could be off by chance: percentile intervals of a bootstrap over the judged sentences.
+//! How far figures could be off by chance: Wilson's interval for the accuracy, percentiles of a bootstrap
+//! over the judged sentences for the macro-F1.
 //!
 //! Sentences with the same right and given label are alike to accuracy and F1, so counts are drawn
 //! instead of sentences: the work follows the cells of the confusion matrix, not the sentences.
@@ -13,6 +14,8 @@ use super::weigh::real;
 const N_RESAMPLES: u64 = 1_000;
 /// Seed of the samples.
 const SEED: u64 = 0x6a09_e667_f3bc_c908;
+/// Standard deviations around the mean that hold 95 % of a normal distribution.
+const NORMAL_95: f64 = 1.959_963_984_540_054;
 /// Expected count up to which a count is drawn exactly, and above from the normal distribution.
 const EXACT: f64 = 50.0;
 
@@ -98,24 +101,23 @@ impl Counts {
     #[must_use]
     pub fn intervals(&self) -> Intervals {
         let cells: Vec<_> = self.cells.iter().map(|(cell, count)| (*cell, *count)).collect();
-        let figures: Vec<(f64, f64)> = (0..N_RESAMPLES)
+        let f1s: Vec<f64> = (0..N_RESAMPLES)
             .into_par_iter()
             .map(|sample| {
                 let mut random = Random(SEED.wrapping_add(sample << 32));
-                self.figures(&random.resample(&cells))
+                self.macro_f1(&random.resample(&cells))
             })
             .collect();
-        let (accuracies, f1s) = figures.into_iter().unzip();
-        Intervals { accuracy: Interval::of(accuracies), macro_f1: Interval::of(f1s) }
+        let hits = cells.iter().filter(|((right, given), _)| right.is_some() && right == given);
+        let n_right = hits.map(|(_, count)| count).sum();
+        let n_sentences = cells.iter().map(|(_, count)| count).sum();
+        Intervals { accuracy: Interval::of_share(n_right, n_sentences), macro_f1: Interval::of(f1s) }
     }
 
-    /// Returns accuracy and macro-F1.
-    fn figures(&self, cells: &[(Cell, u64)]) -> (f64, f64) {
+    fn macro_f1(&self, cells: &[(Cell, u64)]) -> f64 {
         let mut supports = vec![0; self.n_labels];
         let (mut given, mut hits) = (supports.clone(), supports.clone());
-        let mut n_sentences = 0;
         for ((right, predicted), count) in cells {
-            n_sentences += count;
             let add = |counts: &mut Vec<u64>, label: Option<usize>| {
                 if let Some(slot) = label.and_then(|label| counts.get_mut(label)) {
                     *slot += count;
@@ -129,12 +131,24 @@ impl Counts {
         let rows = supports.iter().zip(&given).zip(&hits).filter(|((support, _), _)| **support > 0);
         let f1s: Vec<_> =
             rows.map(|((support, given), hits)| ratio(2 * hits, given + support)).collect();
-        let macro_f1 = f1s.iter().sum::<f64>() / real(f1s.len().max(1));
-        (ratio(hits.iter().sum(), n_sentences), macro_f1)
+        f1s.iter().sum::<f64>() / real(f1s.len().max(1))
     }
 }
 
 impl Interval {
+    /// The shares that could well give so many hits: Wilson's score interval, which leaves room where
+    /// all of a few are hits.
+    fn of_share(n_hits: u64, n: u64) -> Self {
+        if n == 0 {
+            return Self { low: 0.0, high: 0.0 };
+        }
+        let (n, share) = (number(n), number(n_hits) / number(n));
+        let room = NORMAL_95 * NORMAL_95 / n;
+        let middle = (share + room / 2.0) / (1.0 + room);
+        let half = (room * (share * (1.0 - share) + room / 4.0)).sqrt() / (1.0 + room);
+        Self { low: (middle - half).max(0.0), high: (middle + half).min(1.0) }
+    }
+
     /// The middle 95 % of the values.
     fn of(mut values: Vec<f64>) -> Self {
         values.sort_unstable_by(f64::total_cmp);
@@ -252,9 +266,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_always_right_has_no_room_and_nothing_at_all_no_figure() {
+    fn the_interval_of_a_share_is_wilsons() {
+        // scipy.stats.binomtest(5, 8).proportion_ci(method="wilson").
+        let interval = Interval::of_share(5, 8);
+        assert!((interval.low - 0.305_742).abs() < 1e-6, "{interval:?}");
+        assert!((interval.high - 0.863_155).abs() < 1e-6, "{interval:?}");
+    }
+
+    #[test]
+    fn a_few_that_are_all_right_leave_room_and_nothing_at_all_gives_no_figure() {
         let sure = Counts::new(9, [("a", 1.0), ("b", 1.0)], [("a", "a", 5), ("b", "b", 4)]);
-        assert_eq!(sure.intervals().accuracy, Interval { low: 1.0, high: 1.0 });
+        let Interval { low, high } = sure.intervals().accuracy;
+        assert!(low < 0.71 && high > 0.999, "{low} {high}");
         assert_eq!(Counts::default().intervals().macro_f1, Interval { low: 0.0, high: 0.0 });
     }
 

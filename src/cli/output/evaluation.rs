@@ -3,13 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::table::{Align, Table};
-use super::text::{count, excerpt, whole};
+use super::text::{count, excerpt, percent, visible, whole};
 use super::{FAINT, Format, HEADING};
 use crate::proto::{ConfusionCell, Evaluation, EvaluationMethod, LabelEvaluation};
 use crate::train::{Counts, Interval};
 
 /// Most confusions that are shown.
 const MAX_CONFUSIONS: usize = 10;
+
+/// From this width on, the interval of the accuracy is put into words.
+const WIDE_INTERVAL: f64 = 0.1;
+/// A label with fewer sentences is named as one that wants more.
+const FEW_SENTENCES: u64 = 50;
+/// Most labels that are named so.
+const MAX_FEW: usize = 3;
 
 /// Characters of a sentence that are shown.
 const EXCERPT: usize = 72;
@@ -36,6 +43,9 @@ pub(in crate::cli) fn render(
     text.push('\n');
     text.push_str(&figures(evaluation).render(format));
     text.push_str(&format!("{FAINT}{}{FAINT:#}\n", method(evaluation)));
+    if let Some(sentence) = expectation(evaluation) {
+        text.push_str(&format!("{sentence}\n"));
+    }
     let confused = confusions(&evaluation.confusion);
     if !confused.is_empty() {
         text.push_str(&format!("\n{HEADING}most often confused{HEADING:#}\n"));
@@ -112,9 +122,30 @@ fn method(evaluation: &Evaluation) -> String {
         EvaluationMethod::GivenExamples | EvaluationMethod::Unspecified => {}
     }
     if !evaluation.confusion.is_empty() {
-        sentences += "; in brackets: 95 % bootstrap intervals";
+        sentences += "; in brackets: 95 % intervals";
     }
     sentences
+}
+
+/// What to expect of a model that learned from so little that its figures say little; `None` where
+/// there is enough, or nothing was learned.
+fn expectation(evaluation: &Evaluation) -> Option<String> {
+    if evaluation.method() != EvaluationMethod::OutOfFold {
+        return None;
+    }
+    let Interval { low, high } = counts(evaluation)?.intervals().accuracy;
+    if high - low < WIDE_INTERVAL {
+        return None;
+    }
+    let mut few: Vec<_> = evaluation.labels.iter().filter(|l| l.support < FEW_SENTENCES).collect();
+    few.sort_by_key(|label| label.support);
+    let few = few.iter().take(MAX_FEW);
+    let few: Vec<_> = few.map(|of| format!("{} ({})", visible(&of.label), of.support)).collect();
+    let [low, high] = [low, high].map(percent);
+    let first = if few.is_empty() { String::new() } else { format!(", first for {}", few.join(", ")) };
+    Some(format!(
+        "expect {low} to {high} of new sentences to be right; more sentences help{first}"
+    ))
 }
 
 /// Returns the largest cells off the diagonal, largest first.
@@ -204,26 +235,45 @@ mod tests {
         assert!(text.contains("\n1,234 sentences"), "{text}");
     }
 
+    /// Two labels with `n` sentences each, `n_wrong` of each wrong.
+    fn two_labels(n: u64, n_wrong: u64) -> Evaluation {
+        let label = |label: &str| LabelEvaluation {
+            label: label.to_owned(),
+            precision: 0.8,
+            support: n,
+            ..Default::default()
+        };
+        Evaluation {
+            example_count: 2 * n,
+            accuracy: 0.8,
+            labels: vec![label("a"), label("b")],
+            confusion: vec![
+                cell("a", "a", n - n_wrong),
+                cell("a", "b", n_wrong),
+                cell("b", "a", n_wrong),
+                cell("b", "b", n - n_wrong),
+            ],
+            method: EvaluationMethod::OutOfFold.into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_training_on_little_says_what_to_expect_and_one_on_much_does_not() {
+        let shown = |evaluation: &Evaluation| render(evaluation, &Mistakes::new(), Format::Plain);
+        let expected = "expect 49.0 % to 94.3 % of new sentences to be right; more sentences help, \
+                        first for a (5), b (5)\n";
+        assert!(shown(&two_labels(5, 1)).contains(expected), "{}", shown(&two_labels(5, 1)));
+        // Even where all are right.
+        assert!(shown(&two_labels(5, 0)).contains("expect 72.2 % to"));
+        assert!(!shown(&two_labels(5_000, 1_000)).contains("expect"));
+        let given = EvaluationMethod::GivenExamples.into();
+        assert!(!shown(&Evaluation { method: given, ..two_labels(5, 1) }).contains("expect"));
+    }
+
     #[test]
     fn an_interval_holds_the_accuracy() {
-        let label = |label: &str, precision, support| LabelEvaluation {
-            label: label.to_owned(),
-            precision,
-            support,
-            ..Default::default()
-        };
-        let evaluation = Evaluation {
-            example_count: 100,
-            accuracy: 0.8,
-            labels: vec![label("a", 0.8, 50), label("b", 0.8, 50)],
-            confusion: vec![
-                cell("a", "a", 40),
-                cell("a", "b", 10),
-                cell("b", "a", 10),
-                cell("b", "b", 40),
-            ],
-            ..Default::default()
-        };
+        let evaluation = two_labels(50, 10);
         let interval = counts(&evaluation).expect("confusions").intervals().accuracy;
         assert!((0.70..0.76).contains(&interval.low), "{interval:?}");
         assert!((0.84..0.90).contains(&interval.high), "{interval:?}");

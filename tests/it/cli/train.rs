@@ -62,6 +62,31 @@ fn sentences_beyond_the_sample_are_counted_in_one_pass() {
 }
 
 #[test]
+fn every_setting_of_the_estimator_can_be_given() {
+    let home = Home::new();
+    let csv = home.file("cards.csv", cards_csv());
+    let given = ["--weighting", "presence", "--views", "word1,character", "--folds", "5"];
+    let args = [&["train", &csv, "--json", "--alpha", "0.25", "--seed", "9"][..], &given].concat();
+    let settings = &home.run(&args).json()["model"]["settings"];
+    assert_eq!(settings["weighting"], "WEIGHTING_PRESENCE", "{settings}");
+    assert_eq!((&settings["folds"], &settings["seed"]), (&5.into(), &9.into()));
+    let views = settings["views"].as_array().expect("a list");
+    let names: Vec<_> = views.iter().map(|view| &view["view"]).collect();
+    assert_eq!(names, ["VIEW_WORD1", "VIEW_CHARACTER"]);
+    assert!(views.iter().all(|view| view["alpha"] == 0.25), "{settings}");
+}
+
+#[test]
+fn a_small_training_says_what_to_expect() {
+    let home = Home::new();
+    let csv = home.file("two.csv", "text,label\nMy card broke.,card\nCard is lost.,card\n\
+                                    Pay me back.,money\nWhere is my pay?,money\n");
+    let text = home.run(&["train", &csv]).done();
+    let expected = "of new sentences to be right; more sentences help, first for card (2), money (2)";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn rows_that_cannot_be_used_are_named_by_line_and_reason() {
     let home = Home::new();
     let faults =
