@@ -111,7 +111,10 @@ impl Counts {
         let hits = cells.iter().filter(|((right, given), _)| right.is_some() && right == given);
         let n_right = hits.map(|(_, count)| count).sum();
         let n_sentences = cells.iter().map(|(_, count)| count).sum();
-        Intervals { accuracy: Interval::of_share(n_right, n_sentences), macro_f1: Interval::of(f1s) }
+        Intervals {
+            accuracy: Interval::of_share(n_right, n_sentences),
+            macro_f1: Interval::of(f1s),
+        }
     }
 
     fn macro_f1(&self, cells: &[(Cell, u64)]) -> f64 {

@@ -12,6 +12,11 @@ use super::{Observer, TrainError, out_of_fold};
 /// Groups of folds that are left out together to judge.
 const N_GROUPS: usize = 4;
 
+/// Strengths of the pool's ridge to choose from where examples are few.
+const STRENGTHS: [f64; 4] = [1.0, 4.0, 16.0, 64.0];
+/// From so many examples on the weakest ridge is taken: it no longer matters.
+const MANY_EXAMPLES: usize = 2_000;
+
 /// One way to finish a model, with an honest judgement.
 #[derive(Debug)]
 pub(super) struct Outcome {
@@ -24,12 +29,9 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Returns the one with the lower log loss.
-    pub(super) fn better(pooled: Self, refined: Option<Self>) -> Self {
-        match refined {
-            Some(refined) if refined.loss() < pooled.loss() => refined,
-            _ => pooled,
-        }
+    /// Returns the one with the lower log loss, this one if they are level.
+    pub(super) fn or_better(self, other: Self) -> Self {
+        if other.loss() < self.loss() { other } else { self }
     }
 
     fn loss(&self) -> f64 {
@@ -38,6 +40,21 @@ impl Outcome {
 }
 
 impl Problem<'_> {
+    /// Weighs the views. Where examples are few, the ridge is as strong as makes those judged likeliest:
+    /// how much so little can vouch for depends on the data.
+    pub(super) fn pool(&self, selection: &Selection<'_>) -> Outcome {
+        let scores = self.scores(&selection.views);
+        let mut best = self.calibrate(&scores, selection.pool.clone());
+        if self.labels.len() < MANY_EXAMPLES {
+            let all: Vec<usize> = (0..self.labels.len()).collect();
+            for strength in STRENGTHS {
+                let pool = scores.fit(&all, &Pool { strength, ..selection.pool.clone() });
+                best = best.or_better(self.calibrate(&scores, pool));
+            }
+        }
+        best
+    }
+
     /// Judges scores that were made without the example's fold, with weights and offsets fitted anew
     /// without each group of folds.
     pub(super) fn calibrate(&self, scores: &Scores<'_>, pool: Pool) -> Outcome {
@@ -47,7 +64,7 @@ impl Problem<'_> {
             let others = groups.iter().enumerate().filter(|(g, _)| *g != group);
             let outside: Vec<usize> =
                 others.flat_map(|(_, folds)| members(self.folds, folds)).collect();
-            let fitted = scores.fit(&outside, Some(&pool));
+            let fitted = scores.fit(&outside, &pool);
             let mut z = vec![0.0; self.priors.len()];
             for example in members(self.folds, folds) {
                 scores.pooled(example, &fitted.weights, &fitted.offsets, &mut z);
@@ -87,15 +104,17 @@ impl Problem<'_> {
             folds: self.folds,
             groups: &self.groups(),
             offsets: &selection.pool.offsets,
+            ridges: &rows.relative_squares(),
         };
         let refined = problem.refine(observer)?;
         // The refined score holds the offsets already: its calibration starts from none.
         let no_priors = vec![0.0; self.priors.len()];
         let views = vec![refined.scores.as_slice()];
         let scores = Scores { views, labels: self.labels, priors: &no_priors };
-        let start = Pool { weights: vec![1.0], offsets: no_priors.clone(), loss: f64::INFINITY };
+        let weights = vec![1.0];
+        let start = Pool { weights, offsets: no_priors.clone(), ..selection.pool.clone() };
         let all: Vec<usize> = (0..self.labels.len()).collect();
-        let pool = scores.fit(&all, Some(&start));
+        let pool = scores.fit(&all, &start);
         let outcome = self.calibrate(&scores, pool);
         Ok(Some(Outcome { refined: Some((refined.ridge, refined.weights)), ..outcome }))
     }

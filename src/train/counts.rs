@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::examples::Dataset;
+use super::stream::CountedView;
 use crate::features::{Analysis, HashIndex, View};
 
 /// Examples analysed together by one thread.
@@ -30,6 +31,8 @@ pub(super) struct Matrix {
     pub(super) starts: Vec<usize>,
     /// Cells, ascending by feature within an example.
     pub(super) cells: Vec<Cell>,
+    /// One a cell: whether a model that learned without the example's fold would know the feature.
+    pub(super) known: Vec<bool>,
 }
 
 /// A feature that occurs in an example.
@@ -107,8 +110,52 @@ impl Matrix {
             Some(*end)
         });
         let starts = std::iter::once(0).chain(ends).collect();
-        let cells = rows.into_iter().flatten().collect();
-        Self { view, hashes, starts, cells }
+        let cells: Vec<Cell> = rows.into_iter().flatten().collect();
+        let known = vec![true; cells.len()];
+        Self { view, hashes, starts, cells, known }
+    }
+
+    /// Finds out which features would be none if an example's fold had not been counted. Examples are
+    /// judged without these: a model knows as much of a sentence that it has not seen. Of a sample it is
+    /// asked how often they were counted in the whole.
+    pub(super) fn forget_own_folds(&mut self, folds: &[Vec<usize>], whole: Option<&CountedView>) {
+        let total = match whole {
+            Some(whole) => self.hashes.iter().map(|hash| whole.count(*hash)).collect(),
+            None => {
+                let mut total = vec![0usize; self.n_features()];
+                count_features(&self.cells, &mut total);
+                total
+            }
+        };
+        let mut within = vec![0usize; self.n_features()];
+        for fold in folds {
+            within.fill(0);
+            for example in fold {
+                count_features(self.row(*example), &mut within);
+            }
+            for example in fold {
+                let start = self.starts.get(*example).copied().unwrap_or_default();
+                for at in start..start + self.row(*example).len() {
+                    let feature = self.cells.get(at).map_or(0, |cell| cell.feature as usize);
+                    let outside = total
+                        .get(feature)
+                        .zip(within.get(feature))
+                        .map_or(0, |(t, w)| t.saturating_sub(*w));
+                    if let Some(known) = self.known.get_mut(at) {
+                        *known = outside >= min_examples(self.view);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds to each feature's count the cells that have it.
+fn count_features(cells: &[Cell], counts: &mut [usize]) {
+    for cell in cells {
+        if let Some(count) = counts.get_mut(cell.feature as usize) {
+            *count += 1;
+        }
     }
 }
 

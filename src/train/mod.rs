@@ -57,7 +57,6 @@ use crate::model::{
 };
 use assemble::Assembly;
 pub use bootstrap::{Counts, Interval, Intervals};
-use calibrate::Outcome;
 use counts::Matrix;
 pub use evaluate::Judged;
 use examples::{DataReport, Dataset, FindingCode};
@@ -190,7 +189,7 @@ pub fn train(
         dataset.examples.iter().map(|e| u16::try_from(e.label).unwrap_or(u16::MAX)).collect();
     let priors = log_shares(&label_counts);
     let folds = fold_members(&folds::assign(dataset, settings.folds, settings.seed));
-    let matrices = count(dataset, settings, observer)?;
+    let matrices = count(dataset, settings, &folds, observer)?;
     let patterns = patterns(dataset, &matrices, &labels);
     let problem = Problem {
         matrices: &matrices,
@@ -199,12 +198,16 @@ pub fn train(
         priors: &priors,
         folds: &folds,
     };
-    let selection = problem.select(settings, observer)?;
+    let mut selection = problem.select(settings, observer)?;
     observer.progress(Stage::Pooling, 0.8);
-    let pooled = problem.calibrate(&problem.scores(&selection.views), selection.pool.clone());
+    let pooled = problem.pool(&selection);
+    selection.pool = pooled.pool.clone();
     let refined = if settings.refinement { problem.refine(&selection, observer)? } else { None };
     observer.progress(Stage::Pooling, 0.95);
-    let outcome = Outcome::better(pooled, refined);
+    let outcome = match refined {
+        Some(refined) => pooled.or_better(refined),
+        None => pooled,
+    };
     let evaluation =
         evaluate::summarise(&dataset.labels, &outcome.judged, Method::OutOfFold, &dataset.digest);
     let threshold = settings.threshold.settle(&outcome.judged)?;
@@ -229,6 +232,7 @@ pub fn train(
 fn count(
     dataset: &Dataset,
     settings: &Settings,
+    folds: &[Vec<usize>],
     observer: &dyn Observer,
 ) -> Result<Vec<Matrix>, TrainError> {
     let mut matrices = Vec::new();
@@ -236,8 +240,10 @@ fn count(
         if observer.is_cancelled() {
             return Err(TrainError::Cancelled);
         }
-        let matrix = Matrix::count(dataset, view);
+        let mut matrix = Matrix::count(dataset, view);
         if matrix.n_features() > 0 {
+            let whole = dataset.counted.as_ref().and_then(|counted| counted.view(view));
+            matrix.forget_own_folds(folds, whole);
             matrices.push(matrix);
         }
     }

@@ -112,7 +112,7 @@ impl<'a> View<'a> {
     fn score<const N: usize>(&self, example: usize, tables: &Tables<N>) -> Vec<[f32; N]> {
         let mut scores = vec![[0f32; N]; self.totals.len()];
         let mut mass = 0.0;
-        for (feature, value) in self.weighed.row(example) {
+        for (feature, value) in self.weighed.known_row(example) {
             mass += f64::from(value);
             let row = self.pattern.row(feature);
             let labels = self.pattern.labels.get(row.clone()).unwrap_or_default();

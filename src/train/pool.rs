@@ -13,8 +13,8 @@ use super::weigh::real;
 const CHUNK: usize = 128;
 /// Strength of the ridge that holds the offsets to the log priors.
 const OFFSET_RIDGE: f64 = 1e-3;
-/// Strength of the ridges for the loss summed over all examples. It matters only where there are few: it
-/// holds back weights and offsets that so little data cannot vouch for.
+/// Strength of the ridges that hold back weights and offsets, for the loss summed over all examples: it
+/// matters only where there are few, which cannot vouch for much.
 const SMALL_DATA_RIDGE: f64 = 1.0;
 /// Where the weights start, summed over the views.
 const START_WEIGHT: f64 = 0.3;
@@ -39,24 +39,26 @@ pub(super) struct Pool {
     pub(super) offsets: Vec<f64>,
     /// Mean negative log probability of the right labels, in nats, with the ridge.
     pub(super) loss: f64,
+    /// Strength of the ridges it was fitted with, in units of the weakest.
+    pub(super) strength: f64,
 }
 
 impl Scores<'_> {
-    /// Fits weights and offsets to the chosen examples, from an earlier pool where there is one.
-    pub(super) fn fit(&self, examples: &[usize], start: Option<&Pool>) -> Pool {
-        let (n_views, n_labels) = (self.views.len(), self.priors.len());
-        let arguments = match start {
-            Some(pool) => {
-                let shifts = pool.offsets.iter().zip(self.priors).map(|(o, p)| o - p);
-                pool.weights.iter().copied().chain(shifts).collect()
-            }
-            None => {
-                let mut arguments = vec![START_WEIGHT / real(n_views); n_views];
-                arguments.resize(n_views + n_labels, 0.0);
-                arguments
-            }
-        };
-        let ridges = self.ridges(examples);
+    /// Fits weights and offsets to the chosen examples.
+    pub(super) fn fit_anew(&self, examples: &[usize]) -> Pool {
+        let n_views = self.views.len();
+        let weights = vec![START_WEIGHT / real(n_views); n_views];
+        let offsets = self.priors.to_vec();
+        self.fit(examples, &Pool { weights, offsets, loss: f64::INFINITY, strength: 1.0 })
+    }
+
+    /// Fits weights and offsets to the chosen examples, from an earlier pool and with the strength of
+    /// its ridges.
+    pub(super) fn fit(&self, examples: &[usize], start: &Pool) -> Pool {
+        let (n_views, strength) = (self.views.len(), start.strength);
+        let shifts = start.offsets.iter().zip(self.priors).map(|(o, p)| o - p);
+        let arguments = start.weights.iter().copied().chain(shifts).collect();
+        let ridges = self.ridges(examples, strength);
         let limits = Limits { max_steps: 100, gradient: 2e-5, improvement: 2e-7 };
         let scales = self.scales(examples, &ridges);
         let start = Start { arguments, n_bounded: n_views, scales };
@@ -68,13 +70,14 @@ impl Scores<'_> {
             weights: weights.to_vec(),
             offsets: shifts.iter().zip(self.priors).map(|(s, p)| s + p).collect(),
             loss: minimum.value,
+            strength,
         }
     }
 
     /// Strengths of the ridges, one an argument. A weight counts by what it does to the scores: times
     /// their mean square.
-    fn ridges(&self, examples: &[usize]) -> Vec<f64> {
-        let small = SMALL_DATA_RIDGE / real(examples.len().max(1));
+    fn ridges(&self, examples: &[usize], strength: f64) -> Vec<f64> {
+        let small = strength * SMALL_DATA_RIDGE / real(examples.len().max(1));
         let of_weights = (0..self.views.len()).map(|view| small * self.mean_square(examples, view));
         let of_offsets = std::iter::repeat_n(OFFSET_RIDGE + small, self.priors.len());
         of_weights.chain(of_offsets).collect()

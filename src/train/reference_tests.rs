@@ -158,7 +158,7 @@ fn pooling_finds_scipys_minimum() {
         let views = views.iter().map(Vec::as_slice).collect();
         let scores = Scores { views, labels: &labels, priors: &priors };
         let examples: Vec<usize> = (0..labels.len()).collect();
-        let pool = scores.fit(&examples, None);
+        let pool = scores.fit_anew(&examples);
         assert!((pool.loss - wanted.pool.loss).abs() < 5e-5, "{weighting} {}", pool.loss);
         for (got, wanted) in pool.offsets.iter().zip(&wanted.pool.offsets) {
             assert!((got - wanted).abs() < 0.05, "{weighting} offset {got} {wanted}");

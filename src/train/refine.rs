@@ -2,9 +2,11 @@
 //! shared by all labels, so that features which repeat what others say count less.
 //!
 //! The weights minimise the log loss of scores under tables that did not count the example, plus a
-//! ridge that holds them to 1, the view's weight alone. To choose the ridge's strength, to calibrate and to
-//! judge, the weights are fitted without each group of folds on tables without that group, which then are examples
-//! that neither weights nor tables have seen.
+//! ridge that holds them to 1, the view's weight alone; it counts by what a weight is in the end, its
+//! view's times its own, so that a view with little weight on the whole can still have features with
+//! much. The weights are fitted without each group of folds on tables without that group, which then
+//! are examples that neither weights nor tables have seen: to choose the ridge's strength, to calibrate
+//! and to judge. Published is the mean of these fits, which is as good as one more fit on everything.
 
 use rayon::prelude::*;
 
@@ -16,7 +18,7 @@ use super::simd::{softmax, widest};
 use super::weigh::real;
 
 /// Strengths of the ridge to choose from, for the loss summed over all examples, strongest first.
-const RIDGES: [f64; 3] = [0.3, 0.1, 0.03];
+const RIDGES: [f64; 4] = [0.3, 0.1, 0.03, 0.01];
 /// Most steps of the search for one strength.
 const MAX_STEPS: usize = 12;
 /// Strength of the ridge that holds the offsets to those of the pool.
@@ -34,12 +36,22 @@ pub(super) struct Weights {
     pub(super) offsets: Vec<f64>,
 }
 
+impl Weights {
+    fn add_scaled(&mut self, other: &Self, scale: f64) {
+        let add = |to: &mut [f64], what: &[f64]| {
+            to.iter_mut().zip(what).for_each(|(to, what)| *to += scale * what);
+        };
+        add(&mut self.features, &other.features);
+        add(&mut self.offsets, &other.offsets);
+    }
+}
+
 /// The outcome of refining.
 #[derive(Debug)]
 pub(super) struct Refined {
     /// Strength of the ridge.
     pub(super) ridge: f64,
-    /// Weights fitted on all examples.
+    /// Mean of the weights fitted without each group.
     pub(super) weights: Weights,
     /// `n_examples × n_labels`, centred: scores by weights and tables that did not see the example.
     pub(super) scores: Vec<f32>,
@@ -57,20 +69,24 @@ pub(super) struct Problem<'a> {
     pub(super) groups: &'a [Vec<usize>],
     /// `n_labels`: the pool's offsets.
     pub(super) offsets: &'a [f64],
+    /// One a feature: the strength of its ridge in units of the one that is chosen.
+    pub(super) ridges: &'a [f64],
 }
 
 impl Problem<'_> {
-    /// Chooses the ridge on the first group, then fits without each group, then on everything.
+    /// Chooses the ridge on the first group, then fits without each group.
     pub(super) fn refine(&self, observer: &dyn Observer) -> Result<Refined, TrainError> {
         let n_labels = self.offsets.len();
         let mut scores = vec![0f32; self.labels.len() * n_labels];
         let mut ridge = None;
-        let mut start = None;
+        let share = real(self.groups.len()).recip();
+        let mut mean =
+            Weights { features: vec![0.0; self.rows.n_features()], offsets: vec![0.0; n_labels] };
         for group in 0..self.groups.len() {
             if observer.is_cancelled() {
                 return Err(TrainError::Cancelled);
             }
-            let fit = self.without(Some(group));
+            let fit = self.without(group);
             let weights = match ridge {
                 Some(ridge) => fit.weights(self.initial(), ridge),
                 None => {
@@ -85,12 +101,9 @@ impl Problem<'_> {
                 let centred = row.iter().map(|score| centre(*score, mean));
                 slots.unwrap_or_default().iter_mut().zip(centred).for_each(|(slot, s)| *slot = s);
             }
-            start.get_or_insert(weights);
+            mean.add_scaled(&weights, share);
         }
-        let ridge = ridge.unwrap_or(1.0);
-        let start = start.unwrap_or_else(|| self.initial());
-        let weights = self.without(None).weights(start, ridge);
-        Ok(Refined { ridge, weights, scores })
+        Ok(Refined { ridge: ridge.unwrap_or(1.0), weights: mean, scores })
     }
 
     fn initial(&self) -> Weights {
@@ -98,8 +111,8 @@ impl Problem<'_> {
     }
 
     /// Prepares a fit without one group.
-    fn without(&self, group: Option<usize>) -> Fit<'_> {
-        let left_out = group.and_then(|g| self.groups.get(g)).map_or(&[][..], Vec::as_slice);
+    fn without(&self, group: usize) -> Fit<'_> {
+        let left_out = self.groups.get(group).map_or(&[][..], Vec::as_slice);
         let outside: Vec<usize> = members(self.folds, left_out);
         let inside: Vec<_> = (0..self.folds.len()).filter(|f| !left_out.contains(f)).collect();
         let parts = inside
@@ -182,10 +195,14 @@ impl Fit<'_> {
                 0.0
             },
         );
-        let n_features = start.features.len();
-        let ridge_of = |at: usize| if at < n_features { ridge } else { OFFSET_RIDGE };
-        let scale = |(at, c): (usize, &f64)| (c / n + 2.0 * ridge_of(at)).recip();
-        curvatures.iter().enumerate().map(scale).collect()
+        let scale = |(c, ridge): (&f64, f64)| (c / n + 2.0 * ridge).recip();
+        curvatures.iter().zip(self.ridges(ridge)).map(scale).collect()
+    }
+
+    /// Strengths of the ridges, one an argument.
+    fn ridges(&self, ridge: f64) -> impl Iterator<Item = f64> {
+        let of_features = self.problem.ridges.iter().map(move |relative| ridge * relative);
+        of_features.chain(std::iter::repeat(OFFSET_RIDGE))
     }
 
     /// Mean log loss with the ridges, and its gradient.
@@ -215,11 +232,9 @@ impl Fit<'_> {
         let n = real(self.parts.iter().map(|p| p.examples.len()).sum());
         gradient.iter_mut().zip(sums).for_each(|(g, sum)| *g = sum / n);
         let starts = std::iter::repeat_n(&1.0, features.len()).chain(self.problem.offsets);
-        let ridges = std::iter::repeat_n(ridge, features.len());
-        let ridges = ridges.chain(std::iter::repeat(OFFSET_RIDGE));
         let mut penalty = 0.0;
         for (((g, argument), start), ridge) in
-            gradient.iter_mut().zip(arguments).zip(starts).zip(ridges)
+            gradient.iter_mut().zip(arguments).zip(starts).zip(self.ridges(ridge))
         {
             let shift = argument - start;
             *g += 2.0 * ridge * shift;

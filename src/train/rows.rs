@@ -2,6 +2,8 @@
 //!
 //! A feature that occurs under many labels has a dense row of table values, any other a sparse one.
 
+use std::iter::repeat_n;
+
 use super::out_of_fold::View;
 use super::simd::{add_scaled, dot};
 use super::weigh::real;
@@ -88,11 +90,21 @@ impl<'a> Rows<'a> {
             let mut base = 0;
             for used in &self.views {
                 let weighed = used.view.weighed;
-                self.cells.extend(weighed.row(example).map(|(f, value)| (number(base + f), value)));
+                let cells = weighed.known_row(example);
+                self.cells.extend(cells.map(|(f, value)| (number(base + f), value)));
                 base += weighed.matrix.n_features();
                 self.starts.push(self.cells.len());
             }
         }
+    }
+
+    /// One a feature: the square of its view's weight by the mean of all features'.
+    pub(super) fn relative_squares(&self) -> Vec<f64> {
+        let of_view =
+            |used: &UsedView<'_>| repeat_n(used.weight, used.view.weighed.matrix.n_features());
+        let weights: Vec<f64> = self.views.iter().flat_map(of_view).collect();
+        let mean = weights.iter().sum::<f64>() / real(weights.len().max(1));
+        weights.into_iter().map(|weight| (weight / mean).powi(2)).collect()
     }
 
     /// Number of features of all views.

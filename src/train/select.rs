@@ -79,7 +79,7 @@ impl<'a> Problem<'a> {
                 views.push(self.select_alpha(matrix, pattern, weighting, &settings.alphas));
                 done += 1.0;
             }
-            let pool = self.scores(&views).fit(&examples, None);
+            let pool = self.scores(&views).fit_anew(&examples);
             done += 1.0;
             if best.as_ref().is_none_or(|best| pool.loss < best.pool.loss) {
                 best = Some(Selection { weighting, views, pool });

@@ -14,6 +14,8 @@ pub(super) struct Weighed<'a> {
     pub(super) factors: Vec<f64>,
     /// One a cell: count · factor / length of the example.
     pub(super) values: Vec<f32>,
+    /// One an example: its length by its length without the features that are not known out of fold.
+    scales: Vec<f32>,
 }
 
 impl<'a> Weighed<'a> {
@@ -26,7 +28,8 @@ impl<'a> Weighed<'a> {
         let n_features = matrix.n_features();
         if weighting == Weighting::Presence {
             let values = matrix.cells.iter().map(|cell| cell.count).collect();
-            return Self { matrix, factors: vec![1.0; n_features], values };
+            let scales = vec![1.0; matrix.starts.len().saturating_sub(1)];
+            return Self { matrix, factors: vec![1.0; n_features], values, scales };
         }
         let mut frequencies = vec![0u32; n_features];
         for cell in &matrix.cells {
@@ -42,15 +45,22 @@ impl<'a> Weighed<'a> {
             .into_par_iter()
             .flat_map_iter(|example| weighed_row(matrix, &factors, example))
             .collect();
-        Self { matrix, factors, values }
+        let scales =
+            (0..n_examples).into_par_iter().map(|e| scale_of_known(matrix, &factors, e)).collect();
+        Self { matrix, factors, values, scales }
     }
 
-    /// The cells of one example as (feature, value).
-    pub(super) fn row(&self, example: usize) -> impl Iterator<Item = (usize, f32)> {
+    /// The cells of one example as (feature, value), those that are known out of fold and with the
+    /// length that the example has then.
+    pub(super) fn known_row(&self, example: usize) -> impl Iterator<Item = (usize, f32)> {
         let start = self.matrix.starts.get(example).copied().unwrap_or_default();
         let cells = self.matrix.row(example);
-        let values = self.values.get(start..start + cells.len()).unwrap_or_default();
-        cells.iter().zip(values).map(|(cell, value)| (cell.feature as usize, *value))
+        let range = start..start + cells.len();
+        let values = self.values.get(range.clone()).unwrap_or_default();
+        let known = self.matrix.known.get(range).unwrap_or_default();
+        let scale = self.scales.get(example).copied().unwrap_or(1.0);
+        let cells = cells.iter().zip(values).zip(known).filter(|(_, known)| **known);
+        cells.map(move |((cell, value), _)| (cell.feature as usize, scale * value))
     }
 }
 
@@ -66,6 +76,22 @@ fn weighed_row<'a>(
         row.iter().map(|cell| f64::from(cell.square) * factor(cell.feature).powi(2)).sum();
     let scale = if squared > 0.0 { squared.sqrt().recip() } else { 1.0 };
     row.iter().map(move |cell| (f64::from(cell.count) * factor(cell.feature) * scale) as f32)
+}
+
+/// Returns the length of an example by the length of what is known of it out of fold.
+#[allow(clippy::cast_possible_truncation, reason = "values are kept in single precision")]
+fn scale_of_known(matrix: &Matrix, factors: &[f64], example: usize) -> f32 {
+    let start = matrix.starts.get(example).copied().unwrap_or_default();
+    let row = matrix.row(example);
+    let known = matrix.known.get(start..start + row.len()).unwrap_or_default();
+    let (mut squared, mut squared_known) = (0.0, 0.0);
+    for (cell, known) in row.iter().zip(known) {
+        let factor = factors.get(cell.feature as usize).copied().unwrap_or(1.0);
+        let square = f64::from(cell.square) * factor.powi(2);
+        squared += square;
+        squared_known += if *known { square } else { 0.0 };
+    }
+    if squared_known > 0.0 { (squared / squared_known).sqrt() as f32 } else { 1.0 }
 }
 
 /// Returns a number of things as a real number; exact below 2^53.

@@ -142,10 +142,9 @@ fn expectation(evaluation: &Evaluation) -> Option<String> {
     let few = few.iter().take(MAX_FEW);
     let few: Vec<_> = few.map(|of| format!("{} ({})", visible(&of.label), of.support)).collect();
     let [low, high] = [low, high].map(percent);
-    let first = if few.is_empty() { String::new() } else { format!(", first for {}", few.join(", ")) };
-    Some(format!(
-        "expect {low} to {high} of new sentences to be right; more sentences help{first}"
-    ))
+    let first =
+        if few.is_empty() { String::new() } else { format!(", first for {}", few.join(", ")) };
+    Some(format!("expect {low} to {high} of new sentences to be right; more sentences help{first}"))
 }
 
 /// Returns the largest cells off the diagonal, largest first.

@@ -74,6 +74,13 @@ impl CountedView {
         all
     }
 
+    /// How often a feature was counted, under all labels together.
+    pub(in crate::train) fn count(&self, hash: u64) -> usize {
+        let position = self.hashes.binary_search(&hash).unwrap_or(usize::MAX - 1);
+        let sums = self.sums.get(self.row(position)).unwrap_or_default();
+        sums.iter().map(|sum| *sum as usize).sum()
+    }
+
     /// The entries of a feature, as a range.
     pub(in crate::train) fn row(&self, feature: usize) -> std::ops::Range<usize> {
         let start = |at: usize| self.starts.get(at).map_or(0, |start| *start as usize);

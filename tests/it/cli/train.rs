@@ -79,10 +79,14 @@ fn every_setting_of_the_estimator_can_be_given() {
 #[test]
 fn a_small_training_says_what_to_expect() {
     let home = Home::new();
-    let csv = home.file("two.csv", "text,label\nMy card broke.,card\nCard is lost.,card\n\
-                                    Pay me back.,money\nWhere is my pay?,money\n");
+    let csv = home.file(
+        "two.csv",
+        "text,label\nMy card broke.,card\nCard is lost.,card\n\
+                                    Pay me back.,money\nWhere is my pay?,money\n",
+    );
     let text = home.run(&["train", &csv]).done();
-    let expected = "of new sentences to be right; more sentences help, first for card (2), money (2)";
+    let expected =
+        "of new sentences to be right; more sentences help, first for card (2), money (2)";
     assert!(text.contains(expected), "{text}");
 }
 
@@ -269,7 +273,7 @@ fn a_wish_for_accuracy_becomes_the_models_threshold() {
     assert!(threshold["coverage"].as_f64().is_some_and(|coverage| coverage < 1.0), "{json}");
     assert_eq!(threshold["min_probability"], json["model"]["min_probability"]);
     let text = home.run(&["train", &csv, "--target-accuracy", "0.5"]).done();
-    let line = "\nabstains below probability 0.0000: answers 100.0 % of the sentences, 96.4 % of these right\n";
+    let line = "\nabstains below probability 0.0000: answers 100.0 % of the sentences, 98.2 % of these right\n";
     assert!(text.contains(line), "{text}");
     let both = ["train", &csv, "--target-accuracy", "0.9", "--min-probability", "0.5"];
     assert_eq!(home.run(&both).exit_code, Some(2));
