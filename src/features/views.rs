@@ -260,6 +260,16 @@ mod tests {
     }
 
     #[test]
+    fn where_no_spaces_are_written_ngrams_are_those_of_characters() {
+        assert_eq!(written(View::Word2, "要退款"), ["<s> 要", "要 退", "退 款", "款 </s>"]);
+        assert_eq!(written(View::Word3, "返金を"), ["<s> 返 金", "返 金 を", "金 を </s>"]);
+        // A Thai vowel or tone mark above or below goes with its consonant.
+        assert_eq!(written(View::Word2, "คืนนี้"), ["<s> คื", "คื น", "น นี้", "นี้ </s>"]);
+        // Korean is written with spaces: its words are told by their parts.
+        assert_eq!(written(View::Word1, "환불해 주세요"), ["환불해", "주세요"]);
+    }
+
+    #[test]
     fn shapes_stand_for_names_and_numbers() {
         let shapes = written(View::Shape, "We paid Ann Lee 5");
         assert_eq!(shapes[..4], ["we", "paid", "Aa", "0"]);
