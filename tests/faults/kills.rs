@@ -185,7 +185,7 @@ pub(crate) fn server(scale: Scale) -> Survived {
     let mut tally = Tally::default();
     let (csv, models) = (folder.csv(), folder.models());
     let mut length = Duration::ZERO;
-    for n in 0..scale.pick(3, 20) {
+    for n in 0..scale.pick(3, 21) {
         let before = folder.after_start();
         let mut server = Server::start(&models);
         let url = server.url();

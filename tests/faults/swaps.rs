@@ -71,10 +71,6 @@ pub(crate) fn swaps(scale: Scale) -> Survived {
     // The calmer of the two is what the swaps are held against, the louder one what the machine does anyway.
     let (p99, p99_alone) = (during.p99(), before.p99().min(after.p99()));
     let [early, late] = [&memory[..memory.len() / 3], &memory[memory.len() * 2 / 3..]].map(median);
-    assert!(late < early + MAX_GROWTH_KIB, "memory grows: {memory:?} KiB");
-    if scale == Scale::Long {
-        assert!(p99 <= 2.0 * p99_alone, "p99 {p99:.2} ms, without swaps {p99_alone:.2} ms");
-    }
     let found = format!(
         "0 of {} requests failed; p99 {p99:.2} ms, without swaps {p99_alone:.2} ms; memory {} MiB, \
          later {} MiB; {:.0} swaps/s",
@@ -83,6 +79,9 @@ pub(crate) fn swaps(scale: Scale) -> Survived {
         late / 1024,
         f64::from(n_swaps) / seconds,
     );
+    assert!(late < early + MAX_GROWTH_KIB, "memory grows: {found}: {memory:?} KiB");
+    // In a short run there are too few swaps, and whatever else the machine does, for a figure.
+    assert!(scale == Scale::Short || p99 <= 2.0 * p99_alone, "slow: {found}");
     Survived::new(n_swaps as usize, found)
 }
 

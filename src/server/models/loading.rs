@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
 use super::{Active, Models, ServedModel};
 use crate::builtin;
 use crate::model::Model;
@@ -29,6 +31,23 @@ impl Gates {
         gates.insert(version.clone(), Arc::downgrade(&gate));
         gate
     }
+}
+
+/// The threads that read files, one a core. They are few and stay, so that what the allocator keeps for each
+/// thread does not grow with the number of threads that ever loaded a model.
+#[derive(Debug)]
+pub(super) struct Loader(ThreadPool);
+
+impl Loader {
+    /// Starts the threads.
+    pub(super) fn start() -> Result<Self, ThreadPoolBuildError> {
+        let builder = ThreadPoolBuilder::new().num_threads(n_cores());
+        Ok(Self(builder.thread_name(|i| format!("dictum-load-{i}")).build()?))
+    }
+}
+
+fn n_cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 impl Models {
@@ -100,8 +119,7 @@ impl Models {
 
     /// Loads these versions, one a core at a time. What cannot be loaded is logged and left out.
     fn load_all(&self, versions: Vec<Version>) -> Vec<Arc<ServedModel>> {
-        let n_cores = thread::available_parallelism().map_or(1, usize::from);
-        let n_threads = n_cores.min(versions.len());
+        let n_threads = n_cores().min(versions.len());
         let left = Mutex::new(versions.into_iter());
         let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = || {
@@ -156,6 +174,10 @@ impl Models {
 
     /// Reads a version from its file.
     pub(super) fn read(&self, version: &Version) -> Result<Arc<ServedModel>, StoreError> {
+        self.loader.0.install(|| self.read_here(version))
+    }
+
+    fn read_here(&self, version: &Version) -> Result<Arc<ServedModel>, StoreError> {
         let Version { name, version } = version;
         let parts = self.repository.load(name, *version)?;
         let model = Model::try_new(&parts).map_err(|problem| StoreError::Corrupt {

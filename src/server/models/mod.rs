@@ -26,6 +26,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use super::ServeError;
 use super::activation::Incumbent;
 use super::error::CallError;
 use super::metrics::figures::Count;
@@ -38,7 +39,7 @@ use crate::model::{Model, Parts};
 use crate::proto;
 use crate::store::{ModelName, Repository, Signature, StoreError};
 pub(crate) use following::follow;
-use loading::Gates;
+use loading::{Gates, Loader};
 use memory::Memory;
 use tally::Tally;
 
@@ -88,6 +89,7 @@ pub(crate) struct Models {
     memory: Memory,
     gates: Gates,
     loads: Arc<Semaphore>,
+    loader: Loader,
     /// Whether the folder could be listed when it was last looked at.
     folder_is_readable: AtomicBool,
     swaps: Count,
@@ -100,7 +102,7 @@ struct Turn<'a>(#[allow(dead_code, reason = "held, not read")] MutexGuard<'a, ()
 
 impl Models {
     /// Opens the folder; nothing is loaded yet.
-    pub(crate) fn open(config: &ServeConfig) -> Result<Self, StoreError> {
+    pub(crate) fn open(config: &ServeConfig) -> Result<Self, ServeError> {
         let name = config.default_model.as_ref().map_or(builtin::NAME, ModelName::as_str);
         Ok(Self {
             repository: Repository::open(&config.models)?
@@ -112,6 +114,7 @@ impl Models {
             memory: Memory::default(),
             gates: Gates::default(),
             loads: Arc::new(Semaphore::new(MAX_LOADS)),
+            loader: Loader::start()?,
             folder_is_readable: AtomicBool::new(true),
             swaps: Count::default(),
         })
