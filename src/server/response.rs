@@ -2,7 +2,7 @@
 
 use super::models::ServedModel;
 use super::request::Version;
-use super::spec::TrainingPlan;
+use super::spec::{EvaluationPlan, TrainingPlan};
 use super::status::chain;
 use crate::features::{Span, View};
 use crate::model::{
@@ -162,6 +162,23 @@ pub(crate) fn trained(
         data_report: Some(data_report(&trained.report, plan.all_findings)),
         activation: Some(activation),
         threshold: is_wish.then(|| coverage_point(&trained.threshold)),
+    }
+}
+
+/// The end of an evaluation.
+pub(crate) fn evaluated(
+    plan: &EvaluationPlan,
+    served: &ServedModel,
+    judgement: &Evaluation,
+    report: &DataReport,
+) -> proto::EvaluateModelResponse {
+    let metadata = served.model.metadata();
+    proto::EvaluateModelResponse {
+        evaluation: Some(evaluation(judgement)),
+        model_version: Some(model_version(served)),
+        data_report: Some(data_report(report, plan.all_findings)),
+        settings: Some(settings(&metadata.settings)),
+        training_data_digest: metadata.data_digest.clone(),
     }
 }
 

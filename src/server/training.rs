@@ -18,7 +18,7 @@ use super::jobs::{Jobs, spawn};
 use super::metrics::jobs::Job;
 use super::models::{Models, ServedModel};
 use super::progress::Reporter;
-use super::response::{self, model_version};
+use super::response;
 use super::spec::{EvaluationPlan, TrainingPlan, Wish};
 use super::upload::{self, PIECES_UNDERWAY, Pieces, Upload, UploadMessage};
 use crate::proto::train_model_response::Update;
@@ -160,11 +160,7 @@ impl Workshop {
         upload::read(pieces, &plan.csv, &mut rows, |progress| reporter.rows(progress))?;
         let dataset = rows.finish();
         let evaluation = self.jobs.compute(|| evaluate(&served.model, &dataset, reporter))?;
-        Ok(EvaluateModelResponse {
-            evaluation: Some(response::evaluation(&evaluation)),
-            model_version: Some(model_version(served)),
-            data_report: Some(response::data_report(&dataset.report, plan.all_findings)),
-        })
+        Ok(response::evaluated(plan, served, &evaluation, &dataset.report))
     }
 }
 

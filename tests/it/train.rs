@@ -363,7 +363,7 @@ async fn an_upload_out_of_order_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_is_judged_on_given_examples_unknown_labels_counting_as_wrong() {
     let server = spawn_server().await;
-    server.train("tiny", &tiny_csv(""), 1_000).await;
+    let model = server.train("tiny", &tiny_csv(""), 1_000).await;
     let csv = "label;sentence\ndenial;The minister denied it.\naccusation;They accused the bank \
         of fraud.\nrumour;Nobody knows.\n";
     let spec = EvaluationSpec {
@@ -382,6 +382,9 @@ async fn a_model_is_judged_on_given_examples_unknown_labels_counting_as_wrong() 
     assert!((evaluation.accuracy - 2.0 / 3.0).abs() < 1e-12, "{}", evaluation.accuracy);
     assert_eq!(judged.model_version.expect("who was judged").version, 1);
     assert_eq!(judged.data_report.expect("a report").used_count, 3);
+    assert_eq!(judged.settings, model.settings, "as it was trained");
+    assert_eq!(judged.training_data_digest, model.data_digest);
+    assert_ne!(judged.training_data_digest, evaluation.data_digest, "other sentences");
     server.stop().await;
 }
 

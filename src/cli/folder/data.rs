@@ -166,11 +166,7 @@ impl Folder {
             evaluation: &evaluation,
             training: None,
         };
-        let response = EvaluateModelResponse {
-            evaluation: Some(response::evaluation(&evaluation)),
-            model_version: Some(response::model_version(&served)),
-            data_report: Some(response::data_report(&dataset.report, plan.all_findings)),
-        };
+        let response = response::evaluated(&plan, &served, &evaluation, &dataset.report);
         let report = work.wants_report.then(|| report.page()).transpose()?;
         Ok(Done { response, mistakes: mistakes(&served.model, &dataset, &judged), report })
     }
