@@ -11,6 +11,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use directories::ProjectDirs;
 use tonic::transport::Uri;
 
+use super::access::{AccessArgs, Remote};
 use super::error::CliError;
 use crate::config::Days;
 use crate::store::{ModelName, NameError, Retention};
@@ -23,7 +24,7 @@ pub(super) enum Place {
     /// `None`: the user's own folder.
     Folder(Option<PathBuf>),
     /// A running server.
-    Server(ServerUrl),
+    Server(Remote),
 }
 
 #[derive(Debug, Args)]
@@ -34,18 +35,22 @@ struct PlaceArgs {
     /// Ask a running server instead, such as 127.0.0.1:50051
     #[arg(long, value_name = "URL", env = "DICTUM_SERVER", hide_env_values = true)]
     server: Option<ServerUrl>,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 impl FromArgMatches for Place {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let PlaceArgs { models, server } = PlaceArgs::from_arg_matches(matches)?;
+        let PlaceArgs { models, server, access } = PlaceArgs::from_arg_matches(matches)?;
         let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
         match server {
             Some(_) if is_typed("models") && is_typed("server") => Err(clap::Error::raw(
                 ErrorKind::ArgumentConflict,
                 "--models is for a folder of this machine, --server for a server: give one of them\n",
             )),
-            Some(server) if is_typed("server") || !is_typed("models") => Ok(Self::Server(server)),
+            Some(url) if is_typed("server") || !is_typed("models") => {
+                Ok(Self::Server(Remote { url, access }))
+            }
             _ => Ok(Self::Folder(models)),
         }
     }
@@ -72,7 +77,7 @@ pub(super) fn models_folder(given: Option<PathBuf>) -> Result<PathBuf, CliError>
     given.or_else(own).ok_or(CliError::NoModelsFolder)
 }
 
-/// The address of a server: `http://HOST:PORT`.
+/// The address of a server: `http://HOST:PORT`, or `https://HOST:PORT` for TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServerUrl(Uri);
 
@@ -95,7 +100,7 @@ impl fmt::Display for ServerUrl {
 
 /// The text is not the address of a server.
 #[derive(Debug, thiserror::Error)]
-#[error("expected http://HOST:PORT, such as {}", ServerUrl::LOCAL)]
+#[error("expected http://HOST:PORT or https://HOST:PORT, such as {}", ServerUrl::LOCAL)]
 pub(super) struct UrlError;
 
 impl FromStr for ServerUrl {
@@ -106,7 +111,7 @@ impl FromStr for ServerUrl {
         let uri: Uri = text.parse().map_err(|_invalid| UrlError)?;
         let has_port = uri.port_u16().is_some();
         let is_bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-        if uri.scheme_str() == Some("http") && has_port && is_bare {
+        if matches!(uri.scheme_str(), Some("http" | "https")) && has_port && is_bare {
             Ok(Self(uri))
         } else {
             Err(UrlError)
@@ -334,11 +339,12 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_http_with_a_port_and_nothing_else() {
+    fn a_server_is_http_or_https_with_a_port_and_nothing_else() {
         let address = |text: &str| text.parse::<ServerUrl>().map(|url| url.to_string()).ok();
         assert_eq!(address("localhost:50051").as_deref(), Some("http://localhost:50051"));
+        assert_eq!(address("https://localhost:1").as_deref(), Some("https://localhost:1"));
         assert_eq!(address("http://[::1]:1/").as_deref(), Some("http://[::1]:1"));
-        for bad in ["", "http://", "localhost", "https://localhost:1", "http://h:1/path", "h:x"] {
+        for bad in ["", "http://", "localhost", "ftp://localhost:1", "http://h:1/path", "h:x"] {
             assert_eq!(address(bad), None, "{bad:?}");
         }
     }

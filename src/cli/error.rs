@@ -178,7 +178,7 @@ impl CliError {
             Self::Listen { .. } => "; choose another address with --listen",
             Self::Log(_) => "; --log-level takes error, warn, info, debug or trace",
             Self::Settings(ConfigError::Exposed { .. }) => {
-                "; --tls-certificate encrypts them, --insecure lets them pass"
+                "; see --tls-certificate and --tokens, or let them with --insecure"
             }
             Self::Read { .. }
             | Self::Write(_)
@@ -230,6 +230,12 @@ pub(super) fn complain(message: &str) {
     const RED: Style = AnsiColor::Red.on_default().bold();
     // Where stderr is closed there is nobody to tell.
     writeln!(anstream::stderr().lock(), "{RED}error:{RED:#} {}", visible(message)).ok();
+}
+
+/// Writes one line on stderr that is not part of the result.
+pub(super) fn note(message: &str) {
+    // Where stderr is closed there is nobody to tell.
+    writeln!(anstream::stderr().lock(), "{}", visible(message)).ok();
 }
 
 /// Returns an error with its causes; a cause that the message before ends with is not repeated.

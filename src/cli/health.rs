@@ -10,6 +10,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::access::{AccessArgs, Remote};
 use super::args::ServerUrl;
 use super::client::Client;
 use super::error::CliError;
@@ -39,6 +40,8 @@ pub(super) struct HealthArgs {
     service: String,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 /// The answer as JSON, with the names of `grpc.health.v1.HealthCheckResponse`.
@@ -50,7 +53,7 @@ struct Health {
 /// Runs the subcommand.
 pub(super) fn run(args: HealthArgs) -> Result<ExitCode, CliError> {
     let mut output = Output::new(args.output);
-    let client = Client::connect(&args.server)?;
+    let client = Client::connect(&Remote { url: args.server, access: args.access })?;
     let mut request = Request::new(HealthCheckRequest { service: args.service });
     request.set_timeout(TIMEOUT);
     let status = client.call(HealthClient::new(client.channel()).check(request))?.status();

@@ -4,6 +4,7 @@
 //! contract, so both are printed by the same code (`output`). Results go to stdout, everything else
 //! to stderr. The exit code is 0 when it was done, 1 when it failed, 2 for wrong use.
 
+mod access;
 mod args;
 mod classify;
 mod client;
@@ -20,6 +21,7 @@ mod progress;
 mod sentences;
 mod serve;
 mod settings;
+mod token;
 mod train;
 
 use std::ffi::OsString;
@@ -64,6 +66,7 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     Models(models::ModelsArgs),
     Health(health::HealthArgs),
+    Token(token::TokenArgs),
 }
 
 /// Runs the command with these arguments, the first being the program's name.
@@ -87,6 +90,7 @@ fn run(command: Command) -> Result<ExitCode, CliError> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Models(args) => models::run(args),
         Command::Health(args) => health::run(args),
+        Command::Token(args) => token::run(args),
     }
 }
 

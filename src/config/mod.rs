@@ -4,8 +4,10 @@
 //! field that is no section is a setting: its name here is its key in a settings file (`cli/settings`
 //! makes the flag and the variable of it).
 
+mod roles;
 mod values;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{ModelName, Retention, Signatures};
+pub use roles::{Role, Roles};
 pub use values::{Days, DaysError};
 use values::{message_bytes, retention, seconds};
 
@@ -38,6 +41,11 @@ pub struct ServeConfig {
     /// How connections are encrypted.
     #[serde(flatten)]
     pub tls: TlsConfig,
+    /// Who may do what.
+    #[serde(flatten)]
+    pub access: AccessConfig,
+    /// Whether messages may be compressed, both ways. Default: no.
+    pub gzip: bool,
     /// Folder of the stored models; created when missing.
     pub models: PathBuf,
     /// The model that answers when a request names none; `None`: the built-in one.
@@ -95,6 +103,17 @@ pub enum ClientCertificates {
     Required,
     /// Those without have to prove who they are in another way.
     Optional,
+}
+
+/// Who may do what; everybody everything without tokens and without an authority for clients.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AccessConfig {
+    /// File with the hashes of tokens; read again when it changes.
+    pub tokens: Option<PathBuf>,
+    /// Roles by a name in a client's certificate, a DNS name or a URI; `*` stands for every certificate.
+    pub client_roles: BTreeMap<String, Vec<Role>>,
+    /// Whether the contract is described to whoever asks; `None`: to callers on this machine.
+    pub reflection: Option<bool>,
 }
 
 /// How logs are written.
@@ -160,14 +179,13 @@ pub struct Timeouts {
 /// Settings that do not go together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// Anybody in the network could read along, and send what they like.
-    #[error(
-        "{address} can be reached from other machines, and calls would be neither encrypted nor \
-         authorised"
-    )]
+    /// Other machines could do what only this one should.
+    #[error("{address} can be reached from other machines, and {problem}")]
     Exposed {
         /// Where the server was to listen.
         address: SocketAddr,
+        /// What is missing.
+        problem: &'static str,
     },
     /// A setting is of no use without another.
     #[error("{set} needs {missing}")]
@@ -187,7 +205,9 @@ impl ServeConfig {
         Self {
             listen: DEFAULT_LISTEN,
             insecure: false,
+            gzip: false,
             tls: TlsConfig::default(),
+            access: AccessConfig::default(),
             models,
             default_model: None,
             signatures: Signatures::default(),
@@ -208,8 +228,8 @@ impl ServeConfig {
     ///
     /// # Errors
     ///
-    /// When other machines could call without TLS, and nobody said that they may; when a setting is of
-    /// no use without another.
+    /// When other machines could call without TLS, or without proving who they are, and nobody said that
+    /// they may; when a setting is of no use without another.
     pub fn check(&self) -> Result<(), ConfigError> {
         let TlsConfig { tls_certificate, tls_key, tls_client_ca, .. } = &self.tls;
         let needs = |set, missing| Err(ConfigError::Needs { set, missing });
@@ -219,10 +239,30 @@ impl ServeConfig {
             (None, None, Some(_)) => return needs("tls_client_ca", "tls_certificate"),
             (None, None, None) | (Some(_), Some(_), _) => {}
         }
-        if !self.listen.ip().is_loopback() && !self.insecure && tls_certificate.is_none() {
-            return Err(ConfigError::Exposed { address: self.listen });
+        let has_roles = !self.access.client_roles.is_empty();
+        if has_roles && tls_client_ca.is_none() {
+            return needs("client_roles", "tls_client_ca");
         }
-        Ok(())
+        let has_tokens = self.access.tokens.is_some();
+        if tls_client_ca.is_some() && !has_roles && !has_tokens {
+            return needs("tls_client_ca", "client_roles or tokens, or nobody may do anything");
+        }
+        let exposed = |problem| Err(ConfigError::Exposed { address: self.listen, problem });
+        if self.listen.ip().is_loopback() || self.insecure {
+            Ok(())
+        } else if tls_certificate.is_none() {
+            exposed("calls would not be encrypted")
+        } else if tls_client_ca.is_none() && !has_tokens {
+            exposed("nobody would have to prove who they are")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the contract is described to whoever asks.
+    #[must_use]
+    pub fn has_reflection(&self) -> bool {
+        self.access.reflection.unwrap_or_else(|| self.listen.ip().is_loopback())
     }
 }
 

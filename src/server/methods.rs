@@ -1,4 +1,11 @@
-//! The methods there are: a closed set, so that limits and metrics are made for each before any call.
+//! The methods there are: a closed set, so that limits and metrics are made for each before any call, and
+//! none is served of which nobody said who may call it.
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
+
+use crate::config::Role;
+use crate::proto;
 
 /// What a method is to the server when there is too much to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +16,19 @@ pub(crate) enum Kind {
     Admin,
 }
 
+/// Who may call a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Whoever can connect.
+    Everyone,
+    /// Whoever has any role at all.
+    AnyRole,
+    /// Whoever has this role.
+    Role(Role),
+    /// Nobody: it is none of ours.
+    Nobody,
+}
+
 /// A method, or all that are unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Method(usize);
@@ -16,21 +36,21 @@ pub(crate) struct Method(usize);
 /// How many there are, the unknown ones counted as one.
 pub(crate) const N_METHODS: usize = PATHS.len() + 1;
 
-const PATHS: [(&str, Kind); 14] = [
-    ("/dictum.v1.ClassifierService/Classify", Kind::Work),
-    ("/dictum.v1.ClassifierService/BatchClassify", Kind::Work),
-    ("/dictum.v1.ClassifierService/StreamClassify", Kind::Work),
-    ("/dictum.v1.ClassifierService/ClassifyText", Kind::Work),
-    ("/dictum.v1.ModelService/TrainModel", Kind::Work),
-    ("/dictum.v1.ModelService/EvaluateModel", Kind::Work),
-    ("/dictum.v1.ModelService/ListModels", Kind::Admin),
-    ("/dictum.v1.ModelService/GetModel", Kind::Admin),
-    ("/dictum.v1.ModelService/ActivateModel", Kind::Admin),
-    ("/dictum.v1.ModelService/DeleteModel", Kind::Admin),
-    ("/dictum.v1.ModelService/VerifyModel", Kind::Admin),
-    ("/grpc.health.v1.Health/Check", Kind::Admin),
-    ("/grpc.health.v1.Health/Watch", Kind::Admin),
-    (REFLECTION, Kind::Admin),
+const PATHS: [(&str, Kind, Access); 14] = [
+    ("/dictum.v1.ClassifierService/Classify", Kind::Work, Access::Role(Role::Classify)),
+    ("/dictum.v1.ClassifierService/BatchClassify", Kind::Work, Access::Role(Role::Classify)),
+    ("/dictum.v1.ClassifierService/StreamClassify", Kind::Work, Access::Role(Role::Classify)),
+    ("/dictum.v1.ClassifierService/ClassifyText", Kind::Work, Access::Role(Role::Classify)),
+    ("/dictum.v1.ModelService/TrainModel", Kind::Work, Access::Role(Role::Train)),
+    ("/dictum.v1.ModelService/EvaluateModel", Kind::Work, Access::Role(Role::Train)),
+    ("/dictum.v1.ModelService/ListModels", Kind::Admin, Access::AnyRole),
+    ("/dictum.v1.ModelService/GetModel", Kind::Admin, Access::AnyRole),
+    ("/dictum.v1.ModelService/ActivateModel", Kind::Admin, Access::Role(Role::Admin)),
+    ("/dictum.v1.ModelService/DeleteModel", Kind::Admin, Access::Role(Role::Admin)),
+    ("/dictum.v1.ModelService/VerifyModel", Kind::Admin, Access::Role(Role::Admin)),
+    ("/grpc.health.v1.Health/Check", Kind::Admin, Access::Everyone),
+    ("/grpc.health.v1.Health/Watch", Kind::Admin, Access::Everyone),
+    (REFLECTION, Kind::Admin, Access::Everyone),
 ];
 
 /// Stands for both versions of reflection.
@@ -41,7 +61,7 @@ impl Method {
     /// The method of a request.
     pub(crate) fn of(path: &str) -> Self {
         let path = if path == OLD_REFLECTION { REFLECTION } else { path };
-        let known = PATHS.iter().position(|(known, _)| *known == path);
+        let known = PATHS.iter().position(|(known, ..)| *known == path);
         Self(known.unwrap_or(PATHS.len()))
     }
 
@@ -57,13 +77,41 @@ impl Method {
 
     /// The full name, such as `dictum.v1.ClassifierService/Classify`; `unknown` for what is none.
     pub(crate) fn name(self) -> &'static str {
-        PATHS.get(self.0).map_or("unknown", |(path, _)| path.trim_start_matches('/'))
+        PATHS.get(self.0).map_or("unknown", |(path, ..)| path.trim_start_matches('/'))
     }
 
     /// What it is when there is too much to do. An unknown method only answers that it is.
     pub(crate) fn kind(self) -> Kind {
-        PATHS.get(self.0).map_or(Kind::Admin, |(_, kind)| *kind)
+        PATHS.get(self.0).map_or(Kind::Admin, |(_, kind, _)| *kind)
     }
+
+    /// Who may call it.
+    pub(crate) fn access(self) -> Access {
+        PATHS.get(self.0).map_or(Access::Nobody, |(_, _, access)| *access)
+    }
+}
+
+/// A method is served of which nobody said who may call it.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody said who may call {0}")]
+pub struct NoPolicy(String);
+
+/// Checks that every method of these services, as they are described, is known here.
+pub(crate) fn check(services: &[&str]) -> Result<(), NoPolicy> {
+    let descriptions = FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET);
+    let files = descriptions.map_err(|error| NoPolicy(error.to_string()))?.file;
+    for file in &files {
+        for service in &file.service {
+            let service_name = format!("{}.{}", file.package(), service.name());
+            for method in service.method.iter().filter(|_| services.contains(&&*service_name)) {
+                let path = format!("/{service_name}/{}", method.name());
+                if Method::of(&path).access() == Access::Nobody {
+                    return Err(NoPolicy(path));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //!
 //! - `connections`, `tls`: sockets, encrypted or not, closed when they stay silent.
 //! - `edge`: the layer around every call: counted, panics, deadlines, statuses.
+//! - `auth`: who may call what.
 //! - `admission`: which calls are taken when there is too much to do. `methods`: which there are.
 //! - `classifier`, `models_service`, `health`, `reflection`: one thin adapter per service.
 //! - `request`, `spec`: what a client sent becomes checked values.
@@ -14,12 +15,14 @@
 //! - `response`: answers become messages. `error`, `codes`, `status`: what goes wrong, and what a
 //!   client sees of it.
 //! - `metrics`: what is counted, for Prometheus.
+//! - `reload`: what may change while all of this runs.
 //! - `shutdown`: the end, in steps of bounded length.
 
 #![warn(clippy::indexing_slicing, reason = "requests choose the indices")]
 
 pub(crate) mod activation;
 mod admission;
+mod auth;
 mod caller;
 mod catalogue;
 mod classifier;
@@ -35,6 +38,7 @@ pub(crate) mod models;
 mod models_service;
 mod progress;
 mod reflection;
+mod reload;
 pub(crate) mod request;
 pub(crate) mod response;
 mod routes;
@@ -60,14 +64,18 @@ use crate::builtin::{self, BuiltInError};
 use crate::config::ServeConfig;
 use crate::store::StoreError;
 use admission::{AdmissionLayer, WorkLimits};
+use auth::{AuthLayer, Authority};
+pub use auth::{NewToken, TokensError};
 use classifier::Classifier;
 use connections::Connections;
 use edge::EdgeLayer;
 use health::HealthReporter;
 use jobs::Jobs;
+pub use methods::NoPolicy;
 use metrics::Metrics;
 use models::Models;
 use models_service::ModelKeeper;
+pub use reload::LiveConfig;
 use shutdown::Phases;
 use tls::Tls;
 pub use tls::TlsError;
@@ -97,6 +105,12 @@ pub enum ServeError {
     /// TLS cannot be spoken.
     #[error("TLS cannot be spoken")]
     Tls(#[from] TlsError),
+    /// Tokens cannot be checked.
+    #[error("tokens cannot be checked")]
+    Tokens(#[from] TokensError),
+    /// A method is served that nobody may call; a defect of this program.
+    #[error(transparent)]
+    NoPolicy(#[from] NoPolicy),
     /// Connections cannot be served.
     #[error("connections cannot be served")]
     Transport(#[from] tonic::transport::Error),
@@ -131,10 +145,12 @@ impl From<TcpListener> for Listeners {
 ///
 /// See [`ServeError`]. A model that cannot be loaded is none: it is logged, and the others serve.
 pub async fn serve(
-    config: ServeConfig,
+    config: impl Into<LiveConfig>,
     listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
+    let live = config.into();
+    let config = live.now();
     let models = Arc::new(Models::open(&config)?);
     let Listeners { calls: listener, metrics: scrapes } = listeners.into();
     let metrics = Arc::new(Metrics::default());
@@ -149,11 +165,14 @@ pub async fn serve(
     let phases = Phases::default();
     let first_byte = config.timeouts.first_byte;
     let idle = config.timeouts.stream_idle;
+    methods::check(&routes::SERVICES)?;
     let tls = Tls::open(&config.tls)?.map(Arc::new);
+    let authority = Arc::new(Authority::open(&config)?);
     let server = transport(&config)
         .layer(EdgeLayer::new(phases.aborting.clone(), idle, Arc::clone(&metrics)))
+        .layer(AuthLayer(Arc::clone(&authority)))
         .layer(AdmissionLayer::new(work_limits(&config), Arc::clone(&metrics)))
-        .add_routes(services.routes(&config.limits)?)
+        .add_routes(services.routes(&config)?)
         .serve_with_incoming_shutdown(
             Connections::new(
                 listener,
@@ -167,7 +186,7 @@ pub async fn serve(
     tokio::select! {
         ended = server => Ok(ended?),
         never = publish(scrapes, metrics::Page::new(metrics, Arc::clone(&models))) => match never {},
-        never = tls::keep(tls) => match never {},
+        never = reload::keep(live, tls, authority) => match never {},
         Err(error) = keep_models(&models, &jobs, &health, &config) => Err(error),
         () = phases.conduct(shutdown, || health.stop(), config.timeouts.shutdown_grace) => Ok(()),
     }

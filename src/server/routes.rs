@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use tonic::body::Body;
+use tonic::codec::CompressionEncoding::Gzip;
 use tonic::codegen::{Body as HttpBody, BoxFuture, StdError};
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -15,7 +16,7 @@ use super::classifier::Classifier;
 use super::health::HealthService;
 use super::models_service::ModelKeeper;
 use super::reflection;
-use crate::config::Limits;
+use crate::config::ServeConfig;
 use crate::proto::classifier_service_server::{
     ClassifierServiceServer, SERVICE_NAME as CLASSIFIER,
 };
@@ -35,16 +36,28 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Each on its path, reflection beside them.
-    pub(crate) fn routes(self, limits: &Limits) -> Result<Routes, tonic_reflection::server::Error> {
+    /// Each on its path, reflection beside them where it is wanted.
+    pub(crate) fn routes(
+        self,
+        config: &ServeConfig,
+    ) -> Result<Routes, tonic_reflection::server::Error> {
+        let limits = &config.limits;
         let classifier = |max_message_bytes| {
-            ClassifierServiceServer::new(self.classifier.clone())
+            let service = ClassifierServiceServer::new(self.classifier.clone())
                 .max_decoding_message_size(max_message_bytes)
-                .max_encoding_message_size(limits.max_reply_bytes)
+                .max_encoding_message_size(limits.max_reply_bytes);
+            if config.gzip {
+                service.accept_compressed(Gzip).send_compressed(Gzip)
+            } else {
+                service
+            }
         };
-        let models = ModelServiceServer::new(self.models)
+        let mut models = ModelServiceServer::new(self.models)
             .max_decoding_message_size(limits.max_message_bytes)
             .max_encoding_message_size(limits.max_reply_bytes);
+        if config.gzip {
+            models = models.accept_compressed(Gzip).send_compressed(Gzip);
+        }
         let health = HealthServer::new(self.health)
             .max_decoding_message_size(limits.max_message_bytes)
             .max_encoding_message_size(limits.max_reply_bytes);
@@ -54,7 +67,7 @@ impl Services {
         })
         .add_service(models)
         .add_service(health);
-        reflection::add(routes, limits)
+        if config.has_reflection() { reflection::add(routes, limits) } else { Ok(routes) }
     }
 }
 

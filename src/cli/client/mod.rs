@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
 
+use super::access::{Credentials, Remote};
 use super::args::ServerUrl;
 use super::error::CliError;
 use crate::proto::classifier_service_client::ClassifierServiceClient;
@@ -29,29 +31,36 @@ const MAX_REPLY_BYTES: usize = 256 * 1024 * 1024;
 /// From one sign of life to the next while a call is under way, and how long to wait for it.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// Calls over a connection, each with what proves who makes it.
+type Calls = InterceptedService<Channel, Credentials>;
+
 /// A connection to a server.
 #[derive(Debug)]
 pub(super) struct Client {
     runtime: Runtime,
-    channel: Channel,
+    channel: Calls,
     server: ServerUrl,
 }
 
 impl Client {
     /// Connects.
-    pub(super) fn connect(server: &ServerUrl) -> Result<Self, CliError> {
+    pub(super) fn connect(remote: &Remote) -> Result<Self, CliError> {
         let start = |e: std::io::Error| CliError::Start(e.to_string());
         let runtime = Builder::new_current_thread().enable_all().build().map_err(start)?;
-        let endpoint = Endpoint::from(server.uri().clone())
+        let endpoint = remote
+            .endpoint()?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .initial_connection_window_size(WINDOW_BYTES)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE);
         let channel = runtime.block_on(endpoint.connect());
-        let server = server.clone();
+        let server = remote.url.clone();
         match channel {
-            Ok(channel) => Ok(Self { runtime, channel, server }),
+            Ok(channel) => {
+                let channel = InterceptedService::new(channel, remote.credentials());
+                Ok(Self { runtime, channel, server })
+            }
             Err(source) => Err(CliError::Connect { server, source }),
         }
     }
@@ -66,17 +75,17 @@ impl Client {
     }
 
     /// The connection itself.
-    pub(super) fn channel(&self) -> Channel {
+    pub(super) fn channel(&self) -> Calls {
         self.channel.clone()
     }
 
     /// The service that keeps models.
-    pub(super) fn models(&self) -> ModelServiceClient<Channel> {
+    pub(super) fn models(&self) -> ModelServiceClient<Calls> {
         ModelServiceClient::new(self.channel()).max_decoding_message_size(MAX_REPLY_BYTES)
     }
 
     /// The service that classifies.
-    fn classifier(&self) -> ClassifierServiceClient<Channel> {
+    fn classifier(&self) -> ClassifierServiceClient<Calls> {
         ClassifierServiceClient::new(self.channel()).max_decoding_message_size(MAX_REPLY_BYTES)
     }
 

@@ -22,7 +22,7 @@ impl Args for Given {
         let defaults = defaults();
         let mut command = command;
         for (heading, settings) in GROUPS {
-            for setting in *settings {
+            for setting in settings.iter().filter(|setting| setting.kind != Kind::Table) {
                 let default = defaults.get(setting.key);
                 let argument = argument(setting, default).help_heading(*heading);
                 command = command.arg(argument.hide_short_help(heading.is_some()));
@@ -59,6 +59,7 @@ fn argument(setting: &Setting, default: Option<&toml::Value>) -> Arg {
         Kind::Text(name) | Kind::Number(name) => {
             argument.value_name(name).allow_hyphen_values(true)
         }
+        Kind::Table => argument,
         Kind::Switch => argument
             .value_name("true|false")
             .num_args(0..=1)
@@ -69,7 +70,8 @@ fn argument(setting: &Setting, default: Option<&toml::Value>) -> Arg {
 
 impl FromArgMatches for Given {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = table::all().filter_map(|setting| {
+        let with_flag = table::all().filter(|setting| setting.kind != Kind::Table);
+        let given = with_flag.filter_map(|setting| {
             let value = matches.get_one::<toml::Value>(setting.key)?.clone();
             let is_typed = matches.value_source(setting.key) == Some(ValueSource::CommandLine);
             let origin = if is_typed {

@@ -21,14 +21,17 @@ pub(super) enum Kind {
     Number(&'static str),
     /// Yes or no; the flag alone means yes.
     Switch,
+    /// Names with what belongs to each; in the file alone.
+    Table,
 }
 
-use Kind::{Number, Switch, Text};
+use Kind::{Number, Switch, Table, Text};
 
 /// Settings under a heading of the long help; those without one are in the short help too.
 pub(super) const GROUPS: &[(Option<&str>, &[Setting])] = &[
     (None, BASICS),
     (Some("Encryption"), TLS),
+    (Some("Who may do what"), ACCESS),
     (Some("Work and limits"), LIMITS),
     (Some("Kept versions"), KEPT),
     (Some("Times"), TIMES),
@@ -88,6 +91,21 @@ const TLS: &[Setting] = &[
     ),
 ];
 
+const ACCESS: &[Setting] = &[
+    new(
+        "tokens",
+        Text("FILE"),
+        "File with the hashes of tokens that callers show, made with `dictum token`; used as soon as it \
+         changes",
+    ),
+    new("client_roles", Table, "Roles by a name in a client's certificate"),
+    new(
+        "reflection",
+        Switch,
+        "Describe the contract to whoever asks [default: true if only this machine can call]",
+    ),
+];
+
 const LIMITS: &[Setting] = &[
     new("training_threads", Number("N"), "Threads that train and evaluate [default: one per core]"),
     new(
@@ -116,6 +134,11 @@ const LIMITS: &[Setting] = &[
         "max_concurrent_streams",
         Number("N"),
         "Calls at the same time on one connection; further ones wait",
+    ),
+    new(
+        "gzip",
+        Switch,
+        "Take and send messages that are compressed with gzip; the limits hold for what comes out",
     ),
     new("max_classify_message_bytes", Number("BYTES"), "Largest Classify request"),
     new(
@@ -207,6 +230,7 @@ impl Kind {
                 .parse()
                 .map(toml::Value::Boolean)
                 .map_err(|_neither| "expected true or false".into()),
+            Table => Err("it belongs into the file".into()),
             Number(_) => {
                 let whole = text.parse().map(toml::Value::Integer);
                 whole

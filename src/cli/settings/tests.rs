@@ -60,21 +60,26 @@ fn sample(setting: &Setting) -> String {
         (_, Kind::Number("BYTES")) => "9999",
         (_, Kind::Number(_)) => "9",
         (_, Kind::Switch) => "true",
+        (_, Kind::Table) => "{ \"*\" = [\"classify\"] }",
     };
     sample.to_owned()
 }
 
 #[test]
 fn every_setting_is_a_flag_and_a_key_and_reaches_the_server() {
+    let with_flag = || table::all().filter(|setting| setting.kind != Kind::Table);
     let flags: Vec<String> =
-        table::all().map(|setting| format!("--{}={}", setting.flag(), sample(setting))).collect();
+        with_flag().map(|setting| format!("--{}={}", setting.flag(), sample(setting))).collect();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let line = |setting: &Setting| match setting.kind {
         Kind::Text(_) => format!("{} = '{}'\n", setting.key, sample(setting)),
-        Kind::Number(_) | Kind::Switch => format!("{} = {}\n", setting.key, sample(setting)),
+        Kind::Number(_) | Kind::Switch | Kind::Table => {
+            format!("{} = {}\n", setting.key, sample(setting))
+        }
     };
     let file: String = table::all().map(line).collect();
-    for effective in [read(&flags, ""), read(&[], &file)] {
+    let roles: String = table::all().filter(|s| s.kind == Kind::Table).map(line).collect();
+    for effective in [read(&flags, &roles), read(&[], &file)] {
         let config = effective.expect("good settings").config;
         assert!(!format!("{config:?}").contains("None"), "a field without a setting: {config:?}");
         let arrived = toml::Table::try_from(config).expect("a table");

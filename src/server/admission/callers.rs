@@ -6,21 +6,30 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use http::Request;
 
+use crate::server::auth::Identity;
 use crate::server::connections::Peer;
 use crate::server::metrics::figures::Level;
 
 /// Callers that are remembered before those that have left are forgotten.
 const FEW: usize = 1_024;
 
-/// Who calls: the address of the peer.
+/// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Caller(IpAddr);
+pub(super) enum Caller {
+    /// Who proved it.
+    Known(Identity),
+    /// Whoever is at this address.
+    At(IpAddr),
+}
 
 impl Caller {
     /// Who sent a request.
     pub(super) fn of<I>(request: &Request<I>) -> Option<Self> {
+        if let Some(identity) = request.extensions().get::<Identity>() {
+            return Some(Self::Known(identity.clone()));
+        }
         let peer = request.extensions().get::<Peer>()?;
-        Some(Self(peer.address.ip()))
+        Some(Self::At(peer.address.ip()))
     }
 }
 
@@ -70,7 +79,7 @@ mod tests {
     #[test]
     fn callers_are_counted_apart_and_forgotten_when_they_have_left() {
         let callers = Callers::default();
-        let caller = |n| Caller(IpAddr::V4(Ipv4Addr::from_bits(n)));
+        let caller = |n| Caller::At(IpAddr::V4(Ipv4Addr::from_bits(n)));
         let one = callers.share(caller(1), 1).expect("room");
         assert!(callers.share(caller(1), 1).is_none());
         assert!(callers.share(caller(2), 1).is_some());

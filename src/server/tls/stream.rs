@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 /// The names in the certificate that a client has shown: DNS names and URIs. Unset before the handshake is
 /// over, and where it showed none.
-pub(crate) type Names = Arc<OnceLock<Vec<String>>>;
+pub(crate) type Names = Arc<OnceLock<Vec<Arc<str>>>>;
 
 /// A connection's bytes.
 pub(crate) enum Stream {
@@ -64,9 +64,9 @@ impl Stream {
     }
 }
 
-fn names_of(certificate: &CertificateDer<'_>) -> Vec<String> {
+fn names_of(certificate: &CertificateDer<'_>) -> Vec<Arc<str>> {
     let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else { return Vec::new() };
-    certificate.valid_dns_names().chain(certificate.valid_uri_names()).map(str::to_owned).collect()
+    certificate.valid_dns_names().chain(certificate.valid_uri_names()).map(Arc::from).collect()
 }
 
 impl AsyncRead for Stream {

@@ -35,7 +35,7 @@ fn wrong_use_ends_with_2_and_says_so_on_stderr() {
         &["evaluate"],
         &["models"],
         &["models", "activate", "mine"],
-        &["health", "--server", "https://127.0.0.1:1"],
+        &["health", "--server", "ftp://127.0.0.1:1"],
         &["serve", "--listen", "nowhere"],
         &["serve", "--max-jobs", "0"],
     ] {
