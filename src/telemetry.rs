@@ -3,12 +3,14 @@
 //! No record holds text of a request: no sentence, token, label or file content. Panics become
 //! records too, with their place and without their message, which may quote input.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 static PANICS: AtomicU64 = AtomicU64::new(0);
@@ -33,6 +35,43 @@ pub enum TelemetryError {
     /// The process logs already.
     #[error("logging is set up already")]
     Installed(#[from] TryInitError),
+    /// What is logged cannot be changed; a defect of this program.
+    #[error("the level cannot be changed")]
+    Switch(#[from] reload::Error),
+}
+
+/// Changes what is logged while the process runs.
+pub struct LevelSwitch(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
+impl LevelSwitch {
+    /// Logs from now on what this level says.
+    ///
+    /// # Errors
+    ///
+    /// When the level is not one; then nothing changes.
+    pub fn set(&self, level: &str) -> Result<(), TelemetryError> {
+        Ok((self.0)(filter(level)?)?)
+    }
+}
+
+impl fmt::Debug for LevelSwitch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LevelSwitch")
+    }
+}
+
+/// Checks a level.
+///
+/// # Errors
+///
+/// When it is not one.
+pub fn check(level: &str) -> Result<(), TelemetryError> {
+    filter(level).map(drop)
+}
+
+fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(level)
+        .map_err(|source| TelemetryError::Level { level: level.to_owned(), source })
 }
 
 /// How records are written.
@@ -60,20 +99,28 @@ impl Format {
 /// # Errors
 ///
 /// When the level is not one, or when the process logs already.
-pub fn install(level: &str, format: Format) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(level)
-        .map_err(|source| TelemetryError::Level { level: level.to_owned(), source })?;
-    let records = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        Format::Text => records.finish().try_init()?,
-        Format::Json => records.json().flatten_event(true).finish().try_init()?,
-    }
+pub fn install(level: &str, format: Format) -> Result<LevelSwitch, TelemetryError> {
+    let records = tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(io::stderr);
+    let switch = match format {
+        Format::Text => {
+            let records = records.with_filter_reloading();
+            let handle = records.reload_handle();
+            records.finish().try_init()?;
+            LevelSwitch(Box::new(move |filter| handle.reload(filter)))
+        }
+        Format::Json => {
+            let records = records.json().flatten_event(true).with_filter_reloading();
+            let handle = records.reload_handle();
+            records.finish().try_init()?;
+            LevelSwitch(Box::new(move |filter| handle.reload(filter)))
+        }
+    };
     panic::set_hook(Box::new(|info| {
         PANICS.fetch_add(1, Ordering::Relaxed);
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
-    Ok(())
+    Ok(switch)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::builtin::BuiltInError;
 use crate::config::ConfigError;
 use crate::model::PartsError;
 use crate::report::ReportError;
+use crate::server::ServeError;
 use crate::server::codes::reason_of_code;
 use crate::server::error::CallError;
 use crate::store::{KeyError, NameError, StoreError};
@@ -142,6 +143,9 @@ pub(super) enum CliError {
     /// The settings do not go together.
     #[error(transparent)]
     Settings(#[from] ConfigError),
+    /// A server cannot do with what its settings name.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The logs cannot be written as wanted.
     #[error("cannot log")]
     Log(#[source] TelemetryError),
@@ -196,6 +200,7 @@ impl CliError {
             | Self::Json(_)
             | Self::Key { .. }
             | Self::Config { .. }
+            | Self::Serve(_)
             | Self::Settings(ConfigError::Needs { .. }) => "",
         };
         hint.to_owned()
@@ -216,6 +221,7 @@ impl CliError {
                 | Self::Config { .. }
                 | Self::Key { .. }
                 | Self::Settings(_)
+                | Self::Serve(_)
                 | Self::Log(_)
                 | Self::ReportOfServer
         ) {

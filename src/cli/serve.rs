@@ -7,11 +7,13 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{oneshot, watch};
 
 use super::error::{CliError, chain};
 use super::output::{Output, OutputArgs};
-use super::settings::{Effective, Given};
+use super::settings::{Effective, Given, Reload};
 use crate::config::{LogFormat, ServeConfig};
 use crate::{server, telemetry};
 
@@ -31,8 +33,9 @@ A settings file holds the long names of the flags with _ for -, such as
   listen = \"127.0.0.1:8080\"
   max_jobs = 2
 A flag wins over the environment (DICTUM_ and the same name in capitals), the environment over the
-file. Ctrl-C or SIGTERM stops the server
-once the calls that run are done; a second one at once.";
+file. Ctrl-C or SIGTERM stops the server once the calls that run are done; a second one at once.
+SIGHUP reads the settings again: log_level and client_roles change at once, the log names what needs a
+restart. Certificates and tokens are used as soon as their files change.";
 
 /// Answer over gRPC until stopped
 #[derive(Debug, Args)]
@@ -52,10 +55,12 @@ pub(super) struct ServeArgs {
 /// a log record.
 pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CliError> {
     let effective = Effective::read(&args.given, args.config.as_deref())?;
+    telemetry::check(&effective.config.log_level).map_err(CliError::Log)?;
+    server::check(&effective.config)?;
     if args.check {
         return show(&effective);
     }
-    let config = effective.config;
+    let config = effective.config.clone();
     let address = config.listen;
     let start = |e: io::Error| CliError::Start(e.to_string());
     let runtime = Runtime::new().map_err(start)?;
@@ -69,9 +74,12 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CliError> {
         Some(LogFormat::Json) => telemetry::Format::Json,
         None => telemetry::Format::for_stderr(),
     };
-    telemetry::install(&config.log_level, format).map_err(CliError::Log)?;
+    let level = telemetry::install(&config.log_level, format).map_err(CliError::Log)?;
     tracing::info!(%address, models = %config.models.display(), "listening");
-    Ok(runtime.block_on(serve(config, listener, signals)))
+    let (given, file) = (args.given.clone(), args.config.clone());
+    let (server, config) = watch::channel(config);
+    let reload = Reload { given, file, effective, server, level };
+    Ok(runtime.block_on(serve(config, listener, signals, reload)))
 }
 
 /// Prints the settings in force.
@@ -82,16 +90,28 @@ fn show(effective: &Effective) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: ServeConfig, listener: TcpListener, mut signals: Signals) -> ExitCode {
+async fn serve(
+    config: watch::Receiver<ServeConfig>,
+    listener: TcpListener,
+    signals: Signals,
+    mut reload: Reload,
+) -> ExitCode {
+    let Signals { mut stops, mut hangups } = signals;
     let (stop, stopped) = oneshot::channel();
     let served = server::serve(config, listener, async {
         // The other end is there as long as this is waited for.
         stopped.await.ok();
     });
     let told_twice = async {
-        signals.next().await;
+        stops.next().await;
         stop.send(()).ok();
-        signals.next().await;
+        stops.next().await;
+    };
+    let read_again = async {
+        loop {
+            hangups.next().await;
+            reload.run();
+        }
     };
     tokio::select! {
         served = served => match served {
@@ -104,6 +124,7 @@ async fn serve(config: ServeConfig, listener: TcpListener, mut signals: Signals)
                 ExitCode::FAILURE
             }
         },
+        never = read_again => never,
         () = told_twice => {
             tracing::warn!("stopped at once, calls were still running");
             ExitCode::FAILURE
@@ -111,17 +132,28 @@ async fn serve(config: ServeConfig, listener: TcpListener, mut signals: Signals)
     }
 }
 
+/// What the process is told from outside.
+struct Signals {
+    stops: Stops,
+    hangups: Hangups,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { stops: Stops::new()?, hangups: Hangups::new()? })
+    }
+}
+
 /// Signals that say: stop.
 #[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+struct Stops {
+    interrupt: Signal,
+    terminate: Signal,
 }
 
 #[cfg(unix)]
-impl Signals {
+impl Stops {
     fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         let interrupt = signal(SignalKind::interrupt())?;
         Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
     }
@@ -134,12 +166,27 @@ impl Signals {
     }
 }
 
+/// Signals that say: read the settings again.
+#[cfg(unix)]
+struct Hangups(Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    fn new() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 /// Signals that say: stop.
 #[cfg(not(unix))]
-struct Signals;
+struct Stops;
 
 #[cfg(not(unix))]
-impl Signals {
+impl Stops {
     fn new() -> io::Result<Self> {
         Ok(Self)
     }
@@ -148,5 +195,20 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        std::future::pending::<()>().await;
     }
 }

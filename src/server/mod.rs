@@ -119,6 +119,18 @@ pub enum ServeError {
     Ended(&'static str),
 }
 
+/// Checks the files that a server is told of, as [`serve`] does.
+///
+/// # Errors
+///
+/// When certificates or tokens cannot be used.
+pub fn check(config: &ServeConfig) -> Result<(), ServeError> {
+    Tls::open(&config.tls)?;
+    Authority::open(config)?;
+    methods::check(&routes::SERVICES)?;
+    Ok(())
+}
+
 /// Where a server listens.
 #[derive(Debug)]
 pub struct Listeners {

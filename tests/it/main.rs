@@ -10,8 +10,10 @@
 )]
 
 mod architecture;
+mod auth;
 mod bad_input;
 mod builtin;
+mod certificates;
 mod classify;
 mod cli;
 mod format;
@@ -26,4 +28,5 @@ mod shutdown;
 mod signatures;
 mod support;
 mod text;
+mod tls;
 mod train;

@@ -40,8 +40,17 @@ pub(crate) async fn call(address: SocketAddr, path: &str, headers: &[(&str, &str
 impl RawCall {
     /// Sends one message with its frame.
     pub(crate) fn send(&mut self, message: &[u8], is_last: bool) {
+        self.send_framed(0, message, is_last);
+    }
+
+    /// Sends one message that is compressed.
+    pub(crate) fn send_compressed(&mut self, message: &[u8], is_last: bool) {
+        self.send_framed(1, message, is_last);
+    }
+
+    fn send_framed(&mut self, flag: u8, message: &[u8], is_last: bool) {
         let length = u32::try_from(message.len()).expect("a short message");
-        let mut frame = vec![0];
+        let mut frame = vec![flag];
         frame.extend(length.to_be_bytes());
         frame.extend(message);
         // A server that has refused the call already closes the stream; its status says all.

@@ -13,14 +13,14 @@ use dictum::proto::{
     ClassifyOptions, ClassifyRequest, ClassifyResponse, ListModelsRequest, Model,
     TrainModelRequest, TrainModelResponse, TrainingSpec,
 };
-use dictum::server::{Listeners, ServeError, serve};
+use dictum::server::{Listeners, LiveConfig, ServeError, serve};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -35,6 +35,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: SocketAddr,
     folder: Arc<TempDir>,
+    tls: Option<ClientTlsConfig>,
     shutdown: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), ServeError>>,
 }
@@ -54,26 +55,42 @@ pub(crate) async fn spawn_server_with(
     folder: Arc<TempDir>,
     change: impl FnOnce(&mut ServeConfig),
 ) -> Server {
+    let mut config = ServeConfig::new(folder.path().to_owned());
+    change(&mut config);
+    spawn_server_over(folder, config, None).await
+}
+
+/// A server that serves, on a folder, and is asked over TLS where that is said.
+pub(crate) async fn spawn_server_over(
+    folder: Arc<TempDir>,
+    config: impl Into<LiveConfig>,
+    tls: Option<ClientTlsConfig>,
+) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let scrapes = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let metrics_address = scrapes.local_addr().expect("an address");
-    let mut config = ServeConfig::new(folder.path().to_owned());
-    change(&mut config);
     let listeners = Listeners { calls: listener, metrics: Some(scrapes) };
     let (shutdown, signal) = oneshot::channel();
+    let config: LiveConfig = config.into();
     let ended = tokio::spawn(serve(config, listeners, async {
         signal.await.expect("the test says when");
     }));
-    let server = Server { address, metrics_address, folder, shutdown, ended };
+    let server = Server { address, metrics_address, folder, tls, shutdown, ended };
     server.wait_until_it_serves().await;
     server
 }
 
 impl Server {
     pub(crate) async fn channel(&self) -> Channel {
-        let uri = format!("http://{}", self.address);
-        Endpoint::from_shared(uri).expect("an address").connect().await.expect("a connection")
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let uri = format!("{scheme}://{}", self.address);
+        let endpoint = Endpoint::from_shared(uri).expect("an address");
+        let endpoint = match &self.tls {
+            Some(tls) => endpoint.tls_config(tls.clone()).expect("good files"),
+            None => endpoint,
+        };
+        endpoint.connect().await.expect("a connection")
     }
 
     pub(crate) async fn classifier(&self) -> ClassifierServiceClient<Channel> {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 use toml::de::DeTable;
 
+use super::table::Setting;
 use super::{Given, table};
 use crate::cli::args::models_folder;
 use crate::cli::error::CliError;
@@ -77,6 +78,13 @@ impl Effective {
         config.signatures =
             keys::signatures(config.trusted_keys.as_ref(), config.signing_key.as_ref())?;
         Ok(Self { config, values, origins })
+    }
+}
+
+impl Effective {
+    /// Which settings another one has different values for.
+    pub(super) fn changes(&self, other: &Self) -> impl Iterator<Item = &'static Setting> {
+        table::all().filter(|setting| self.values.get(setting.key) != other.values.get(setting.key))
     }
 }
 

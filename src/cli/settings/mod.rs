@@ -2,8 +2,10 @@
 //!
 //! - `table`: every setting with its help.
 //! - `layers`: the layers become one checked configuration that knows where each value is from.
+//! - `reload`: the same again while the server runs.
 
 mod layers;
+mod reload;
 mod table;
 
 use clap::parser::ValueSource;
@@ -11,6 +13,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 pub(super) use layers::Effective;
 use layers::{Origin, Value, defaults};
+pub(super) use reload::Reload;
 use table::{GROUPS, Kind, Setting};
 
 /// The settings that were typed, or are in the environment.

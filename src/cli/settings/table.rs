@@ -10,6 +10,8 @@ pub(super) struct Setting {
     pub(super) kind: Kind,
     /// What it is for. The default is added unless it is said here.
     pub(super) help: &'static str,
+    /// Whether a new value is taken over while the server runs.
+    pub(super) is_live: bool,
 }
 
 /// What a setting takes, with the name of its value in the help.
@@ -64,7 +66,7 @@ const BASICS: &[Setting] = &[
         Text("FILE"),
         "PEM file with the secret key that signs what is trained here [default: it is not signed]",
     ),
-    new("log_level", Text("LEVEL"), "What is logged: error, warn, info, debug or trace"),
+    new("log_level", Text("LEVEL"), "What is logged: error, warn, info, debug or trace").live(),
     new(
         "log_format",
         Text("FORMAT"),
@@ -98,7 +100,7 @@ const ACCESS: &[Setting] = &[
         "File with the hashes of tokens that callers show, made with `dictum token`; used as soon as it \
          changes",
     ),
-    new("client_roles", Table, "Roles by a name in a client's certificate"),
+    new("client_roles", Table, "Roles by a name in a client's certificate").live(),
     new(
         "reflection",
         Switch,
@@ -201,7 +203,7 @@ const TIMES: &[Setting] = &[
 ];
 
 const fn new(key: &'static str, kind: Kind, help: &'static str) -> Setting {
-    Setting { key, kind, help }
+    Setting { key, kind, help, is_live: false }
 }
 
 /// All settings.
@@ -210,6 +212,11 @@ pub(super) fn all() -> impl Iterator<Item = &'static Setting> {
 }
 
 impl Setting {
+    /// The same, taken over while the server runs.
+    const fn live(self) -> Self {
+        Self { is_live: true, ..self }
+    }
+
     /// The long name of its flag, without hyphens before it.
     pub(super) fn flag(&self) -> String {
         self.key.replace('_', "-")

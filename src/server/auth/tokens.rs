@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use prost_types::Timestamp;
 use serde::{Deserialize, Deserializer, de::Error};
-use tokio_rustls::rustls::crypto::{GetRandomFailed, aws_lc_rs};
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 use toml::value::Datetime;
 
 use crate::config::{Role, Roles};
@@ -28,6 +28,9 @@ pub enum TokensError {
         /// Why.
         source: io::Error,
     },
+    /// The system gives no random bits.
+    #[error("the system gives no random bits")]
+    Random,
     /// The file does not say what it should.
     #[error("{path}: line {line}: {problem}")]
     Content {
@@ -162,9 +165,12 @@ impl NewToken {
         name: String,
         roles: Vec<Role>,
         expires: Option<SystemTime>,
-    ) -> Result<(String, Self), GetRandomFailed> {
+    ) -> Result<(String, Self), TokensError> {
         let mut bits = [0; blake3::OUT_LEN];
-        aws_lc_rs::default_provider().secure_random.fill(&mut bits)?;
+        aws_lc_rs::default_provider()
+            .secure_random
+            .fill(&mut bits)
+            .map_err(|_no_reason_is_given| TokensError::Random)?;
         let secret = format!("{SECRET_PREFIX}{}", blake3::Hash::from_bytes(bits).to_hex());
         let hash = blake3::hash(secret.as_bytes());
         Ok((secret, Self { name, roles, expires, hash }))

@@ -5,6 +5,7 @@ mod command;
 mod models;
 mod planted;
 mod report;
+mod security;
 mod serve;
 mod signatures;
 mod train;

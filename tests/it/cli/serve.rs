@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,15 +14,22 @@ use super::command::{Home, Ran, cards_csv};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `dictum serve`, killed if the test ends early.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    url: String,
-    log: JoinHandle<Vec<String>>,
+    pub(super) url: String,
+    access: Vec<String>,
+    log: Arc<Mutex<Vec<String>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Server {
     /// Starts a server on a free port, and waits until it answers.
-    fn start(home: &Home, args: &[&str]) -> Self {
+    pub(super) fn start(home: &Home, args: &[&str]) -> Self {
+        Self::start_over(home, args, &[])
+    }
+
+    /// The same; `access` are the flags that it takes to ask it, over TLS if there are any.
+    pub(super) fn start_over(home: &Home, args: &[&str], access: &[&str]) -> Self {
         let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
         let mut child = home
             .command(&args)
@@ -41,11 +49,16 @@ impl Server {
                 break address;
             }
         };
-        let log = thread::spawn(move || {
-            lines.extend(stderr.map_while(Result::ok));
-            lines
+        let log = Arc::new(Mutex::new(lines));
+        let written = Arc::clone(&log);
+        let reader = thread::spawn(move || {
+            for line in stderr.map_while(Result::ok) {
+                written.lock().expect("no panic").push(line);
+            }
         });
-        let server = Self { child, url: format!("http://{address}"), log };
+        let scheme = if access.is_empty() { "http" } else { "https" };
+        let access = access.iter().map(|&word| word.to_owned()).collect();
+        let server = Self { child, url: format!("{scheme}://{address}"), access, log, reader };
         server.wait_until_it_serves(home);
         server
     }
@@ -57,22 +70,44 @@ impl Server {
         }
     }
 
-    fn run(&self, home: &Home, args: &[&str]) -> Ran {
-        home.run(&[args, &["--server", &self.url]].concat())
+    pub(super) fn run(&self, home: &Home, args: &[&str]) -> Ran {
+        let access: Vec<&str> = self.access.iter().map(String::as_str).collect();
+        home.run(&[args, &["--server", &self.url], &access].concat())
+    }
+
+    /// Waits until the log has a record with this in it.
+    pub(super) fn wait_for_record(&self, text: &str) {
+        let started = Instant::now();
+        while !self.log.lock().expect("no panic").iter().any(|line| line.contains(text)) {
+            assert!(started.elapsed() < PATIENCE, "no record has {text}");
+            thread::yield_now();
+        }
+    }
+
+    /// Sends a signal by its name.
+    pub(super) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// The process.
+    pub(super) fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Stops the server as a service manager does; returns its exit code, stdout and log.
-    fn stop(mut self) -> (Option<i32>, String, Vec<String>) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").arg(pid).status().expect("kill runs").success());
+    pub(super) fn stop(mut self) -> (Option<i32>, String, Vec<String>) {
+        self.signal("TERM");
         let mut stdout = String::new();
         let pipe = self.child.stdout.take().expect("a pipe");
         for line in BufReader::new(pipe).lines() {
             stdout.push_str(&line.expect("text"));
         }
         let status = self.child.wait().expect("the server ends");
-        let log = std::mem::replace(&mut self.log, thread::spawn(Vec::new));
-        (status.code(), stdout, log.join().expect("no panic"))
+        std::mem::replace(&mut self.reader, thread::spawn(|| ())).join().expect("no panic");
+        let log = std::mem::take(&mut *self.log.lock().expect("no panic"));
+        (status.code(), stdout, log)
     }
 }
 
