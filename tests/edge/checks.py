@@ -1,0 +1,271 @@
+"""What is promised of the edge, each as a check that gives its figures and whether they are good."""
+import asyncio
+import itertools
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import grpc
+import hpack
+
+import attack
+import program
+from program import CANARY, Program
+
+HERE = Path(__file__).parent
+GRACE = 2.0
+
+
+class Suite:
+    """How thorough to be, and what every server wrote."""
+
+    def __init__(self, path, is_long):
+        self.path, self.is_long, self.written = path, is_long, []
+
+    def server(self, *settings):
+        suite, folder = self, tempfile.TemporaryDirectory()
+
+        class Watched(Program):
+            def __exit__(self, *end):
+                super().__exit__(*end)
+                suite.written.append(self.written())
+                folder.cleanup()
+
+        return Watched(self.path, Path(folder.name) / "models", *settings)
+
+    def seconds(self, short, long):
+        return long if self.is_long else short
+
+
+def run(script, *args):
+    return subprocess.Popen([sys.executable, HERE / script, *map(str, args)], stdout=subprocess.PIPE,
+                            text=True)
+
+
+def result(process):
+    return json.loads(process.communicate(timeout=120)[0])
+
+
+def shutdown(suite):
+    """SIGTERM while everything goes on that could hold it up."""
+    n = 50 if suite.is_long else 5
+    worst, lost = 0.0, 0
+    for _ in range(n):
+        with suite.server("--shutdown-grace-seconds", str(GRACE)) as server:
+            held, stop = [], threading.Event()
+            host, port = server.address.rsplit(":", 1)
+            sockets = [socket.create_connection((host, int(port))) for _ in range(50)]
+            idle, busy, channel = (program.channel(server.address) for _ in range(3))
+            idle.unary_unary("/grpc.health.v1.Health/Check")(b"")
+            for _ in range(20):
+                held.append(program.stream(channel)(open_requests([program.item(CANARY)], stop)))
+            held.append(channel.unary_stream("/grpc.health.v1.Health/Watch")(b""))
+            rows = f"text,label\nThe {CANARY} is here,yes\nNo {CANARY},no\n".encode()
+            upload = [program.field(2, rows)]
+            held.append(program.stream(channel, "TrainModel", "/dictum.v1.ModelService/")(
+                open_requests(upload, stop)))
+            for call in held[:21]:
+                next(call)
+            failed = []
+            callers = [threading.Thread(target=call_until, args=(busy, stop, failed)) for _ in range(4)]
+            for caller in callers:
+                caller.start()
+            time.sleep(0.2)
+            terminated = time.monotonic()
+            took, code = server.stop(patience=GRACE + 10)
+            stop.set()
+            for caller in callers:
+                caller.join()
+            # A call on its way when the signal came may not be lost, nor may any end unexplained.
+            lost += sum(sent < terminated or code_ != "UNAVAILABLE" for sent, code_ in failed)
+            worst = max(worst, took)
+            assert code == 0, f"exit code {code}"
+            for thing in (*sockets, idle, busy, channel):
+                thing.close()
+    return (f"{n} runs: longest {worst:.2f} s with {GRACE:g} s of grace, exit 0, {lost} calls lost",
+            worst <= GRACE + 0.5 and lost == 0)
+
+
+def open_requests(first, stop):
+    yield from first
+    stop.wait(60)
+
+
+def call_until(channel, stop, failed):
+    classify = program.unary(channel)
+    while not stop.is_set():
+        sent = time.monotonic()
+        try:
+            classify(program.one(CANARY), timeout=10)
+        except grpc.RpcError as error:
+            failed.append((sent, error.code().name))
+            if sent > 0:
+                time.sleep(0.01)
+
+
+def deadlines(suite):
+    """Calls that cannot be done in time, by a client that leaves the deadline to the server."""
+    codes = {}
+    with suite.server() as server:
+        calls = [("BatchClassify", program.batch(f"{CANARY} denied it, the minister said.", 10_000)),
+                 ("StreamClassify", None), ("Classify", None)]
+        host, port = server.address.rsplit(":", 1)
+        deadlines = itertools.cycle(range(1, 51))
+        n = 1_000
+        for start in range(0, n, 20):
+            with socket.create_connection((host, int(port)), timeout=30) as connection:
+                connection.sendall(attack.PREFACE + attack.frame(attack.SETTINGS))
+                for k in range(20):
+                    method, payload = calls[(start + k) % len(calls) if k < 2 else 1 + k % 2]
+                    send_call(connection, 2 * k + 1, method, payload, next(deadlines))
+                for status in statuses(connection, 20):
+                    codes[status] = codes.get(status, 0) + 1
+        time.sleep(0.05)
+        before = server.cpu()
+        time.sleep(0.5)
+        busy = server.cpu() - before
+    names = {0: "OK", 1: "CANCELLED", 4: "DEADLINE_EXCEEDED", 8: "RESOURCE_EXHAUSTED"}
+    shown = ", ".join(f"{count} {names.get(code, code)}" for code, count in sorted(codes.items()))
+    late = codes.get(4, 0)
+    return (f"{n} calls: {shown}; 50 ms later {busy / 0.5:.0%} of a core",
+            set(codes) <= {0, 4, 8} and late >= n * 0.9 and busy <= 0.05)
+
+
+def send_call(connection, stream, method, payload, millis):
+    encoder = hpack.Encoder()
+    encoder.header_table_size = 0
+    block = encoder.encode([
+        (":method", "POST"), (":scheme", "http"), (":path", program.SERVICE + method),
+        (":authority", "localhost"), ("content-type", "application/grpc"), ("te", "trailers"),
+        ("grpc-timeout", f"{millis}m")])
+    connection.sendall(attack.frame(attack.HEADERS, attack.END_HEADERS, stream, block))
+    if payload is None:
+        return
+    body = attack.message(payload)
+    # As much as the server's first window takes; the rest would wait for more, as the deadline does.
+    for at in range(0, min(len(body), 240_000), 16_000):
+        connection.sendall(attack.frame(attack.DATA, 0, stream, body[at:at + 16_000]))
+
+
+def statuses(connection, n):
+    """The gRPC statuses of the first n streams that end."""
+    decoder, received, found = hpack.Decoder(), b"", 0
+    while found < n:
+        data = connection.recv(65_536)
+        assert data, "the server ended the connection"
+        received += data
+        while len(received) >= 9:
+            length = int.from_bytes(received[:3], "big")
+            if len(received) < 9 + length:
+                break
+            kind, payload, received = received[3], received[9:9 + length], received[9 + length:]
+            if kind == attack.HEADERS:
+                for name, value in decoder.decode(payload):
+                    if name == "grpc-status":
+                        found += 1
+                        yield int(value)
+
+
+def overload(suite):
+    """Three times what the server can do."""
+    seconds = suite.seconds(4, 15)
+    with suite.server() as server:
+        closed = result(run("offer.py", server.address, 0, seconds))
+        peak = len(closed["answered"]) / closed["seconds"]
+        normal = result(run("offer.py", server.address, 0.7 * peak, seconds))
+        before = server.memory()
+        much = result(run("offer.py", server.address, 3 * peak, seconds))
+        grown = server.memory() - before
+    goodput = len(much["answered"]) / much["seconds"]
+    usual, loaded = (program.percentile(r["answered"], 0.99) for r in (normal, much))
+    refused = program.percentile(much["refused"] or [0.0], 0.99)
+    offered = much["offered"] / much["seconds"] / peak
+    figures = (f"peak {peak:.0f}/s; at {offered:.1f} times: {goodput / peak:.0%} of it, p99 of accepted "
+               f"{loaded:.0f} ms ({loaded / usual:.1f} x that at 70 %), of refusals {refused:.0f} ms, "
+               f"{len(much['refused'])} refused, memory + {grown:.0f} MiB, others {much['others']}")
+    return figures, (goodput >= 0.9 * peak and loaded <= 2 * usual and not much["others"]
+                     and grown <= 128)
+
+
+def attacked(name):
+    def check(suite):
+        seconds = suite.seconds(4, 30)
+        with suite.server("--first-byte-timeout-seconds", "2", "--untaken-reply-timeout-seconds", "2") as server:
+            calm = result(run("client.py", server.address, seconds, 100))
+            before = server.memory()
+            attacker = run("attack.py", name, server.address, seconds + 1)
+            time.sleep(0.5)
+            client = run("client.py", server.address, seconds, 100)
+            most = before
+            while client.poll() is None:
+                most = max(most, server.memory())
+                time.sleep(0.1)
+            during = json.loads(client.stdout.read())
+            attacker = result(attacker)
+        usual, p99 = (program.percentile(r["times"], 0.99) for r in (calm, during))
+        figures = (f"others' p99 {p99:.1f} ms ({p99 / usual:.1f} x), errors {during['errors'] or 0}, memory "
+                   f"+ {most - before:.0f} MiB; {attacker['sent']} sent, ended {attacker['ended']} times")
+        return figures, (p99 <= 3 * usual and not during["errors"] and most - before <= 64
+                         and attacker["ended"] > 0)
+    return check
+
+
+def tiny_messages(suite):
+    """No attack: many tiny messages, and a reader that takes its time."""
+    n = 100_000
+    with suite.server() as server:
+        with program.channel(server.address) as channel:
+            texts = itertools.cycle([f"No {CANARY}.", "He denied it.", "x", f"The {CANARY} bank was fined."])
+            requests = (program.item(next(texts)) for _ in range(n))
+            read = 0
+            for _ in program.stream(channel)(requests):
+                read += 1
+                if read % 1_000 == 0:
+                    time.sleep(0.02)
+        many = asyncio.run(many_streams(server.address, 200, 500))
+    return f"{read} of {n} on one stream, {many} of 100000 on 200 streams", read == n and many == 100_000
+
+
+async def many_streams(address, n_streams, n_items):
+    async with grpc.aio.insecure_channel(address) as channel:
+        async def one_stream():
+            async def requests():
+                for _ in range(n_items):
+                    yield program.item(f"No {CANARY}.")
+            read = 0
+            async for _ in channel.stream_stream(program.SERVICE + "StreamClassify")(requests()):
+                read += 1
+                if read % 100 == 0:
+                    await asyncio.sleep(0.01)
+            return read
+        # As many at a time as a connection carries.
+        return sum(await asyncio.gather(*(one_stream() for _ in range(n_streams))))
+
+
+def canary(suite):
+    """Last: what all servers of the suite have written."""
+    written = "".join(suite.written)
+    hits = written.count(CANARY)
+    return (f"{hits} hits in {len(written.splitlines())} lines of logs and metrics",
+            hits == 0 and len(written) > 10_000)
+
+
+CHECKS = {
+    "SIGTERM with idle, 50 silent, 20 streams, a Watch, a training": shutdown,
+    "1,000 calls with deadlines of 1 to 50 ms": deadlines,
+    "three times the capacity": overload,
+    "rapid reset": attacked("rapid_reset"),
+    "CONTINUATION flood": attacked("continuation"),
+    "empty DATA": attacked("empty_data"),
+    "PING flood": attacked("ping"),
+    "zero windows": attacked("zero_window"),
+    "2,000 silent connections": attacked("silent"),
+    "2,000 half handshakes": attacked("half_handshake"),
+    "100,000 tiny messages, 200 streams x 500": tiny_messages,
+    "a canary in every input": canary,
+}

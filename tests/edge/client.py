@@ -1,0 +1,36 @@
+"""A well-behaved client in a process of its own: one call after the other at a steady pace.
+
+Prints one JSON object: the times of its calls in milliseconds, and the codes of those that failed.
+"""
+import collections
+import json
+import sys
+import time
+
+import grpc
+
+import program
+
+
+def main(address, seconds, per_second):
+    times, errors = [], collections.Counter()
+    with program.channel(address) as channel:
+        classify = program.unary(channel)
+        request = program.one(f"The ministry of {program.CANARY} denied it on Tuesday.")
+        classify(request, timeout=10, wait_for_ready=True)
+        began = time.monotonic()
+        n = 0
+        while time.monotonic() - began < seconds:
+            sent = time.perf_counter()
+            try:
+                classify(request, timeout=10)
+                times.append((time.perf_counter() - sent) * 1e3)
+            except grpc.RpcError as error:
+                errors[error.code().name] += 1
+            n += 1
+            time.sleep(max(0.0, began + n / per_second - time.monotonic()))
+    json.dump({"times": times, "errors": errors}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]))

@@ -1,0 +1,41 @@
+"""The edge of the server, tried: prints one line of figures for each promise, and fails if one is not kept.
+
+    python3 tests/edge/run.py [--long] [--program target/release/dictum] [--only WORD]
+
+Short by default (about three minutes); `--long` runs 50 shutdowns and attacks for 30 s each. Needs
+requirements.txt and Linux. Everything is on loopback and ends by itself.
+"""
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from checks import CHECKS, Suite
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--program", default=ROOT / "target" / "debug" / "dictum")
+    parser.add_argument("--only", default="", metavar="WORD", help="checks with this in their name")
+    args = parser.parse_args()
+    suite = Suite(args.program, args.long)
+    n_failed = 0
+    for name, check in CHECKS.items():
+        if args.only and args.only not in name:
+            continue
+        began = time.monotonic()
+        try:
+            figures, is_good = check(suite)
+        except Exception as error:  # One check that breaks must not hide the others.
+            figures, is_good = f"{type(error).__name__}: {error}", False
+        n_failed += not is_good
+        print(f"| {name} | {figures} | {'kept' if is_good else 'NOT KEPT'} | "
+              f"{time.monotonic() - began:.0f} s |", flush=True)
+    sys.exit(1 if n_failed else 0)
+
+
+if __name__ == "__main__":
+    main()
