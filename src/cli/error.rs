@@ -179,7 +179,7 @@ impl CliError {
             Self::Store(source) => store_hint(source),
             Self::Connect { .. } => "; is it running? `dictum serve` starts one",
             Self::Call { server, status } => return call_hint(server, status),
-            Self::Listen { .. } => "; choose another address with --listen",
+            Self::Listen { .. } => "; choose another address with --listen or --metrics-listen",
             Self::Log(_) => "; --log-level takes error, warn, info, debug or trace",
             Self::Settings(ConfigError::Exposed { .. }) => {
                 "; see --tls-certificate and --tokens, or let them with --insecure"

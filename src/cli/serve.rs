@@ -15,6 +15,7 @@ use super::error::{CliError, chain};
 use super::output::{Output, OutputArgs};
 use super::settings::{Effective, Given, Reload};
 use crate::config::{LogFormat, ServeConfig};
+use crate::server::Listeners;
 use crate::{server, telemetry};
 
 const EXAMPLES: &str = "\
@@ -64,10 +65,13 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CliError> {
     let address = config.listen;
     let start = |e: io::Error| CliError::Start(e.to_string());
     let runtime = Runtime::new().map_err(start)?;
-    let listener = runtime
-        .block_on(TcpListener::bind(address))
-        .map_err(|source| CliError::Listen { address, source })?;
-    let address = listener.local_addr().map_err(start)?;
+    let listen = |address| {
+        let listener = runtime.block_on(TcpListener::bind(address));
+        listener.map_err(|source| CliError::Listen { address, source })
+    };
+    let calls = listen(address)?;
+    let metrics = config.metrics_listen.map(listen).transpose()?;
+    let address = calls.local_addr().map_err(start)?;
     let signals = runtime.block_on(async { Signals::new() }).map_err(start)?;
     let format = match config.log_format {
         Some(LogFormat::Text) => telemetry::Format::Text,
@@ -76,10 +80,14 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CliError> {
     };
     let level = telemetry::install(&config.log_level, format).map_err(CliError::Log)?;
     tracing::info!(%address, models = %config.models.display(), "listening");
+    if let Some(metrics) = &metrics {
+        let address = metrics.local_addr().map_err(start)?;
+        tracing::info!(%address, "metrics");
+    }
     let (given, file) = (args.given.clone(), args.config.clone());
     let (server, config) = watch::channel(config);
     let reload = Reload { given, file, effective, server, level };
-    Ok(runtime.block_on(serve(config, listener, signals, reload)))
+    Ok(runtime.block_on(serve(config, Listeners { calls, metrics }, signals, reload)))
 }
 
 /// Prints the settings in force.
@@ -92,13 +100,13 @@ fn show(effective: &Effective) -> Result<ExitCode, CliError> {
 
 async fn serve(
     config: watch::Receiver<ServeConfig>,
-    listener: TcpListener,
+    listeners: Listeners,
     signals: Signals,
     mut reload: Reload,
 ) -> ExitCode {
     let Signals { mut stops, mut hangups } = signals;
     let (stop, stopped) = oneshot::channel();
-    let served = server::serve(config, listener, async {
+    let served = server::serve(config, listeners, async {
         // The other end is there as long as this is waited for.
         stopped.await.ok();
     });

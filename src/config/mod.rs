@@ -19,17 +19,25 @@ use serde::{Deserialize, Serialize};
 use crate::store::{ModelName, Retention, Signatures};
 pub use roles::{Role, Roles};
 pub use values::{Days, DaysError};
-use values::{message_bytes, retention, seconds};
+use values::{address_or_off, message_bytes, pause, retention, seconds};
 
 const MIB: usize = 1024 * 1024;
 const MAX_CONCURRENT_STREAMS: NonZeroU32 = NonZeroU32::new(128).unwrap();
 const MAX_JOBS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 const MAX_CALLS: NonZeroU32 = NonZeroU32::new(4_096).unwrap();
 const MAX_CALLS_PER_CALLER: NonZeroU32 = NonZeroU32::new(1_024).unwrap();
+const MAX_SENTENCE_BYTES: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+const MAX_TEXT_BYTES: NonZeroUsize = NonZeroUsize::new(MIB).unwrap();
+const MAX_BATCH_SENTENCES: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 const MAX_WAITING_BATCHES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Where `dictum serve` listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
+
+/// Where `dictum serve` serves its metrics unless told otherwise.
+pub const DEFAULT_METRICS_LISTEN: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 
 /// Everything a server is told. [`ServeConfig::new`] gives the defaults.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,6 +54,9 @@ pub struct ServeConfig {
     pub access: AccessConfig,
     /// Whether messages may be compressed, both ways. Default: no.
     pub gzip: bool,
+    /// Where the command serves the metrics; `None`: nowhere. Default: [`DEFAULT_METRICS_LISTEN`].
+    #[serde(with = "address_or_off")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Folder of the stored models; created when missing.
     pub models: PathBuf,
     /// The model that answers when a request names none; `None`: the built-in one.
@@ -140,6 +151,12 @@ pub struct Limits {
     pub max_reply_bytes: usize,
     /// Calls at the same time on one connection; further ones wait. Default: 128.
     pub max_concurrent_streams: NonZeroU32,
+    /// Longest sentence in bytes; in a text, a longer one is cut. Default: 64 KiB.
+    pub max_sentence_bytes: NonZeroUsize,
+    /// Longest text of `ClassifyText` in bytes. Default: 1 MiB.
+    pub max_text_bytes: NonZeroUsize,
+    /// Most sentences of a batch. Default: 10,000.
+    pub max_batch_sentences: NonZeroUsize,
     /// Trainings and evaluations at the same time; further ones are refused. Default: 4.
     pub max_jobs: NonZeroUsize,
     /// Calls that classify, train or evaluate at the same time, open streams among them; further ones
@@ -147,6 +164,9 @@ pub struct Limits {
     pub max_calls: NonZeroU32,
     /// The same of one caller: a client certificate, a token, or else an address. Default: 1,024.
     pub max_calls_per_caller: NonZeroU32,
+    /// Connections at the same time. One more takes the place of one on which nothing was said yet, or
+    /// is closed. Default: 1,000.
+    pub max_connections: NonZeroUsize,
     /// Large batches and texts that wait for a thread; further ones are refused. Default: 8.
     pub max_waiting_batches: NonZeroUsize,
 }
@@ -157,7 +177,12 @@ pub struct Timeouts {
     /// From the shutdown signal until calls that still run are ended. Default: 20 s.
     #[serde(rename = "shutdown_grace_seconds", with = "seconds")]
     pub shutdown_grace: Duration,
-    /// From accepting a connection until its first byte. Default: 10 s.
+    /// From the shutdown signal, when health begins to say `NOT_SERVING`, until nothing is accepted any
+    /// more: the time that load balancers need to see it. Default: 0.
+    #[serde(rename = "shutdown_pause_seconds", with = "pause")]
+    pub shutdown_pause: Duration,
+    /// How long a connection may stay silent at its beginning; the TLS handshake and the preface of HTTP/2 do
+    /// not count until they are whole. Default: 10 s.
     #[serde(rename = "first_byte_timeout_seconds", with = "seconds")]
     pub first_byte: Duration,
     /// Between two pings on a connection. Default: 30 s.
@@ -174,6 +199,14 @@ pub struct Timeouts {
     /// Default: 5 min.
     #[serde(rename = "stream_idle_timeout_seconds", with = "seconds")]
     pub stream_idle: Duration,
+    /// How long a client may take nothing of the replies that wait for it; then its connection is
+    /// closed. Default: 60 s.
+    #[serde(rename = "untaken_reply_timeout_seconds", with = "seconds")]
+    pub untaken_reply: Duration,
+    /// From accepting a connection until its client is told to open another, more or less by a tenth;
+    /// calls go on to their end. Default: 30 min.
+    #[serde(rename = "connection_age_seconds", with = "seconds")]
+    pub connection_age: Duration,
 }
 
 /// Settings that do not go together.
@@ -204,6 +237,7 @@ impl ServeConfig {
         let n_cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self {
             listen: DEFAULT_LISTEN,
+            metrics_listen: Some(DEFAULT_METRICS_LISTEN),
             insecure: false,
             gzip: false,
             tls: TlsConfig::default(),
@@ -273,9 +307,13 @@ impl Default for Limits {
             max_message_bytes: 4 * MIB,
             max_reply_bytes: 4 * MIB,
             max_concurrent_streams: MAX_CONCURRENT_STREAMS,
+            max_sentence_bytes: MAX_SENTENCE_BYTES,
+            max_text_bytes: MAX_TEXT_BYTES,
+            max_batch_sentences: MAX_BATCH_SENTENCES,
             max_jobs: MAX_JOBS,
             max_calls: MAX_CALLS,
             max_calls_per_caller: MAX_CALLS_PER_CALLER,
+            max_connections: MAX_CONNECTIONS,
             max_waiting_batches: MAX_WAITING_BATCHES,
         }
     }
@@ -290,6 +328,9 @@ impl Default for Timeouts {
             keepalive_timeout: Duration::from_secs(10),
             max_wait: Duration::from_millis(10),
             stream_idle: Duration::from_secs(300),
+            untaken_reply: Duration::from_secs(60),
+            connection_age: Duration::from_secs(1_800),
+            shutdown_pause: Duration::ZERO,
         }
     }
 }

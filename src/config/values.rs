@@ -101,6 +101,59 @@ pub(super) fn message_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     }
 }
 
+/// A time in seconds that may be none at all.
+pub(super) mod pause {
+    use super::{Deserialize, Deserializer, Duration, Error, MAX_SECONDS};
+
+    pub(in crate::config) use super::seconds::serialize;
+
+    pub(in crate::config) fn deserialize<'de, D>(deserializer: D) -> Result<Duration, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        let seconds = f64::deserialize(deserializer)?;
+        match Duration::try_from_secs_f64(seconds) {
+            Ok(time) if seconds <= MAX_SECONDS => Ok(time),
+            Ok(_) | Err(_) => Err(D::Error::custom("expected a number of seconds from 0 to 86400")),
+        }
+    }
+}
+
+/// An address, or `off`.
+pub(super) mod address_or_off {
+    use std::net::SocketAddr;
+
+    use super::{Deserialize, Deserializer, Error, Serializer};
+
+    pub(in crate::config) fn deserialize<'de, D>(
+        deserializer: D,
+    ) -> Result<Option<SocketAddr>, D::Error>
+    where
+        D: Deserializer<'de>,
+    {
+        match String::deserialize(deserializer)?.as_str() {
+            "off" => Ok(None),
+            address => address
+                .parse()
+                .map(Some)
+                .map_err(|_no_address| D::Error::custom("expected an address with a port, or off")),
+        }
+    }
+
+    pub(in crate::config) fn serialize<S>(
+        address: &Option<SocketAddr>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error>
+    where
+        S: Serializer,
+    {
+        match address {
+            Some(address) => serializer.collect_str(address),
+            None => serializer.serialize_str("off"),
+        }
+    }
+}
+
 /// A time in seconds, from a millisecond to a day.
 pub(super) mod seconds {
     use super::{Deserialize, Deserializer, Duration, Error, MAX_SECONDS, Serializer};

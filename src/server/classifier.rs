@@ -13,6 +13,7 @@ use super::request::{self, ClassifyOptions};
 use super::response::{self, model_version};
 use super::text::{self, OffsetMap};
 use super::workers::{Workers, classify};
+use crate::config::Limits;
 use crate::proto::classifier_service_server::ClassifierService;
 use crate::proto::stream_classify_response::Result as ItemResult;
 use crate::proto::{
@@ -26,12 +27,13 @@ use crate::proto::{
 pub(crate) struct Classifier {
     models: Arc<Models>,
     workers: Arc<Workers>,
+    limits: Arc<Limits>,
 }
 
 impl Classifier {
     /// A service that answers with these models, and classifies on these workers what is large.
-    pub(crate) fn new(models: Arc<Models>, workers: Arc<Workers>) -> Self {
-        Self { models, workers }
+    pub(crate) fn new(models: Arc<Models>, workers: Arc<Workers>, limits: &Limits) -> Self {
+        Self { models, workers, limits: Arc::new(limits.clone()) }
     }
 }
 
@@ -42,7 +44,7 @@ impl ClassifierService for Classifier {
         request: Request<ClassifyRequest>,
     ) -> Result<Response<ClassifyResponse>, Status> {
         let ClassifyRequest { sentence, options } = request.into_inner();
-        let options = request::sentence(&sentence, options.as_ref())?;
+        let options = request::sentence(&sentence, options.as_ref(), &self.limits)?;
         let served = self.models.resolve(&options.target).await?;
         let answer = classify(&served.model, &sentence, &options.scoring);
         served.tally.count(&answer);
@@ -57,7 +59,7 @@ impl ClassifierService for Classifier {
         request: Request<BatchClassifyRequest>,
     ) -> Result<Response<BatchClassifyResponse>, Status> {
         let request = request.into_inner();
-        let options = request::batch(&request)?;
+        let options = request::batch(&request, &self.limits)?;
         let served = self.models.resolve(&options.target).await?;
         let answers =
             self.workers.classify_all(&served.model, request.sentences, options.scoring).await?;
@@ -77,11 +79,14 @@ impl ClassifierService for Classifier {
         &self,
         request: Request<Streaming<StreamClassifyRequest>>,
     ) -> Result<Response<Self::StreamClassifyStream>, Status> {
-        let models = Arc::clone(&self.models);
-        let answers = request.into_inner().then(move |item| {
-            let models = Arc::clone(&models);
-            async move { Ok(answer_item(&models, item.map_err(CallError::Incoming)?).await) }
-        });
+        let (models, limits) = (Arc::clone(&self.models), Arc::clone(&self.limits));
+        let answers =
+            request.into_inner().then(move |item| {
+                let (models, limits) = (Arc::clone(&models), Arc::clone(&limits));
+                async move {
+                    Ok(answer_item(&models, &limits, item.map_err(CallError::Incoming)?).await)
+                }
+            });
         Ok(Response::new(Box::pin(answers)))
     }
 
@@ -90,11 +95,14 @@ impl ClassifierService for Classifier {
         request: Request<ClassifyTextRequest>,
     ) -> Result<Response<ClassifyTextResponse>, Status> {
         let request = request.into_inner();
-        let options = request::text(&request)?;
+        let options = request::text(&request, &self.limits)?;
         let served = self.models.resolve(&options.target).await?;
         let version = model_version(&served);
-        let sentences =
-            self.workers.run(move |left| classify_text(&request, &options, &served, left)).await?;
+        let max_bytes = self.limits.max_sentence_bytes.get();
+        let sentences = self
+            .workers
+            .run(move |left| classify_text(&request, &options, &served, (max_bytes, left)))
+            .await?;
         Ok(Response::new(ClassifyTextResponse { sentences, model_version: Some(version) }))
     }
 }
@@ -102,9 +110,10 @@ impl ClassifierService for Classifier {
 /// The answer to one item of a stream; what is wrong with the item is part of the answer.
 async fn answer_item(
     models: &Arc<Models>,
+    limits: &Limits,
     mut item: StreamClassifyRequest,
 ) -> StreamClassifyResponse {
-    let (result, model_version) = match classify_item(models, &mut item).await {
+    let (result, model_version) = match classify_item(models, limits, &mut item).await {
         Ok((classification, served)) => {
             (ItemResult::Classification(classification), Some(model_version(&served)))
         }
@@ -115,9 +124,10 @@ async fn answer_item(
 
 async fn classify_item(
     models: &Arc<Models>,
+    limits: &Limits,
     item: &mut StreamClassifyRequest,
 ) -> Result<(crate::proto::Classification, Arc<ServedModel>), CallError> {
-    let options = request::item(item)?;
+    let options = request::item(item, limits)?;
     let served = models.resolve(&options.target).await?;
     let answer = classify(&served.model, &item.sentence, &options.scoring);
     served.tally.count(&answer);
@@ -129,11 +139,12 @@ fn classify_text(
     request: &ClassifyTextRequest,
     options: &ClassifyOptions,
     served: &ServedModel,
-    caller_left: &AtomicBool,
+    (max_sentence_bytes, caller_left): (usize, &AtomicBool),
 ) -> Vec<ClassifiedSentence> {
     let offsets = OffsetMap::new(&request.text, request.offset_encoding());
-    let places = text::split(&request.text, &request.language);
-    let wanted = places.into_iter().take_while(|_| !caller_left.load(Ordering::Relaxed));
+    let is_wanted = || !caller_left.load(Ordering::Relaxed);
+    let places = text::split(&request.text, &request.language, max_sentence_bytes, &is_wanted);
+    let wanted = places.into_iter().take_while(|_| is_wanted());
     let classified = wanted.filter_map(|place| {
         let sentence = request.text.get(place.clone())?;
         let answer = classify(&served.model, sentence, &options.scoring);

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 
 use tonic::{Code, Status};
 
-use super::error::{CallError, Violations};
+use super::error::{CallError, Exceeded, Violations};
 use super::status::cut;
 use crate::store::StoreError;
 use crate::train::TrainError;
@@ -84,7 +84,12 @@ pub(crate) fn answer(error: &CallError) -> Answer {
 
 fn invalid(violations: &Violations) -> Answer {
     let reason = violations.listed().first().map_or("REQUEST_INVALID", |first| first.reason);
-    Answer::new(Code::InvalidArgument, reason).with("violation_count", &violations.count())
+    let answer =
+        Answer::new(Code::InvalidArgument, reason).with("violation_count", &violations.count());
+    match violations.listed().first().and_then(|first| first.exceeded) {
+        Some(Exceeded { value, limit, .. }) => answer.with("value", &value).with("limit", &limit),
+        None => answer,
+    }
 }
 
 /// What a client sees of a CSV that gave no examples.

@@ -97,6 +97,26 @@ pub(crate) struct Violation {
     pub(crate) reason: &'static str,
     /// What is wrong, behind the field's path. Never text of the request.
     pub(crate) problem: String,
+    /// The limit it is over, if that is what is wrong.
+    pub(crate) exceeded: Option<Exceeded>,
+}
+
+/// A limit, and what is over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    /// How much there is.
+    pub(crate) value: u64,
+    /// How much there may be.
+    pub(crate) limit: u64,
+    what: &'static str,
+}
+
+impl Exceeded {
+    /// So much of `what`, where `limit` are allowed.
+    pub(crate) fn new<N: TryInto<u64>>(value: N, limit: N, what: &'static str) -> Self {
+        let number = |n: N| n.try_into().unwrap_or(u64::MAX);
+        Self { value: number(value), limit: number(limit), what }
+    }
 }
 
 impl Violations {
@@ -121,9 +141,26 @@ impl Violations {
         reason: &'static str,
         problem: impl Into<String>,
     ) {
+        let (field, problem) = (field.into(), problem.into());
+        self.list(Violation { field, reason, problem, exceeded: None });
+    }
+
+    /// Takes note of a field over a limit.
+    pub(crate) fn push_exceeded(
+        &mut self,
+        field: impl Into<String>,
+        reason: &'static str,
+        exceeded: Exceeded,
+    ) {
+        let Exceeded { value, limit, what } = exceeded;
+        let problem = format!("has {value} {what}, at most {limit} are allowed");
+        self.list(Violation { field: field.into(), reason, problem, exceeded: Some(exceeded) });
+    }
+
+    fn list(&mut self, violation: Violation) {
         self.count += 1;
         if self.listed.len() < Self::MAX_LISTED {
-            self.listed.push(Violation { field: field.into(), reason, problem: problem.into() });
+            self.listed.push(violation);
         }
     }
 

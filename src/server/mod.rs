@@ -2,7 +2,8 @@
 //!
 //! In the order of a call:
 //!
-//! - `connections`, `tls`: sockets, encrypted or not, closed when they stay silent.
+//! - `connections`, `tls`: sockets and HTTP/2, encrypted or not, ended when they stay silent, flood or
+//!   grow old.
 //! - `edge`: the layer around every call: counted, panics, deadlines, statuses.
 //! - `auth`: who may call what.
 //! - `admission`: which calls are taken when there is too much to do. `methods`: which there are.
@@ -16,7 +17,7 @@
 //!   client sees of it.
 //! - `metrics`: what is counted, for Prometheus.
 //! - `reload`: what may change while all of this runs.
-//! - `shutdown`: the end, in steps of bounded length.
+//! - `shutdown`: the end, in steps of bounded length. `service_manager`: systemd is told of it.
 
 #![warn(clippy::indexing_slicing, reason = "requests choose the indices")]
 
@@ -42,6 +43,7 @@ mod reload;
 pub(crate) mod request;
 pub(crate) mod response;
 mod routes;
+mod service_manager;
 mod shutdown;
 pub(crate) mod spec;
 mod status;
@@ -58,7 +60,7 @@ use std::sync::Arc;
 use rayon::ThreadPoolBuildError;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
-use tonic::transport::Server;
+use tower_layer::Layer;
 
 use crate::builtin::{self, BuiltInError};
 use crate::config::ServeConfig;
@@ -81,11 +83,6 @@ use tls::Tls;
 pub use tls::TlsError;
 use training::Workshop;
 use workers::Workers;
-
-/// What a connection may have in flight before it is read: bounds its memory, and is what h2 measures
-/// many tiny messages against.
-const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// Why a server did not start, or ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -111,9 +108,6 @@ pub enum ServeError {
     /// A method is served that nobody may call; a defect of this program.
     #[error(transparent)]
     NoPolicy(#[from] NoPolicy),
-    /// Connections cannot be served.
-    #[error("connections cannot be served")]
-    Transport(#[from] tonic::transport::Error),
     /// A part of the server ended early.
     #[error("the server's {0} ended early")]
     Ended(&'static str),
@@ -170,37 +164,29 @@ pub async fn serve(
     let workers = Arc::new(Workers::start(&config, Arc::clone(&metrics))?);
     let (health, health_service) = HealthReporter::new(&routes::SERVICES);
     let services = routes::Services {
-        classifier: Classifier::new(Arc::clone(&models), workers),
+        classifier: Classifier::new(Arc::clone(&models), workers, &config.limits),
         models: ModelKeeper::new(Workshop { models: Arc::clone(&models), jobs: Arc::clone(&jobs) }),
         health: health_service,
     };
     let phases = Phases::default();
-    let first_byte = config.timeouts.first_byte;
     let idle = config.timeouts.stream_idle;
     methods::check(&routes::SERVICES)?;
     let tls = Tls::open(&config.tls)?.map(Arc::new);
     let authority = Arc::new(Authority::open(&config)?);
-    let server = transport(&config)
-        .layer(EdgeLayer::new(phases.aborting.clone(), idle, Arc::clone(&metrics)))
-        .layer(AuthLayer(Arc::clone(&authority)))
-        .layer(AdmissionLayer::new(work_limits(&config), Arc::clone(&metrics)))
-        .add_routes(services.routes(&config)?)
-        .serve_with_incoming_shutdown(
-            Connections::new(
-                listener,
-                tls.clone(),
-                first_byte,
-                phases.clone(),
-                Arc::clone(&metrics),
-            ),
-            phases.draining.clone().cancelled_owned(),
-        );
+    let services = services.routes(&config)?.prepare();
+    let services = AdmissionLayer::new(work_limits(&config), Arc::clone(&metrics)).layer(services);
+    let services = AuthLayer(Arc::clone(&authority)).layer(services);
+    let services =
+        EdgeLayer::new(phases.aborting.clone(), idle, Arc::clone(&metrics)).layer(services);
+    let connections =
+        Connections::new((listener, tls.clone()), &config, phases.clone(), Arc::clone(&metrics));
     tokio::select! {
-        ended = server => Ok(ended?),
+        () = connections.serve(services) => Ok(()),
         never = publish(scrapes, metrics::Page::new(metrics, Arc::clone(&models))) => match never {},
         never = reload::keep(live, tls, authority) => match never {},
         Err(error) = keep_models(&models, &jobs, &health, &config) => Err(error),
-        () = phases.conduct(shutdown, || health.stop(), config.timeouts.shutdown_grace) => Ok(()),
+        never = service_manager::keep_alive() => match never {},
+        () = phases.conduct(shutdown, || health.stop(), &config.timeouts) => Ok(()),
     }
 }
 
@@ -210,15 +196,6 @@ async fn publish(scrapes: Option<TcpListener>, page: metrics::Page) -> Infallibl
         Some(listener) => metrics::endpoint::serve(listener, page).await,
         None => std::future::pending().await,
     }
-}
-
-fn transport(config: &ServeConfig) -> Server {
-    Server::builder()
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .max_concurrent_streams(config.limits.max_concurrent_streams.get())
-        .http2_keepalive_interval(Some(config.timeouts.keepalive_interval))
-        .http2_keepalive_timeout(Some(config.timeouts.keepalive_timeout))
 }
 
 fn work_limits(config: &ServeConfig) -> WorkLimits {
@@ -245,6 +222,7 @@ async fn keep_models(
     .await
     .map_err(|_ended| ServeError::Ended("loading of models"))??;
     health.serving();
+    service_manager::ready();
     tracing::info!("serving");
     Ok(models::follow(models, config.follow_interval).await)
 }

@@ -1,17 +1,10 @@
 //! What a client sent becomes checked values. Behind this file nothing is checked twice.
 
-use std::fmt::Display;
-
-use super::error::{CallError, Violations};
+use super::error::{CallError, Exceeded, Violations};
+use crate::config::Limits;
 use crate::proto;
 use crate::store::ModelName;
 
-/// Longest sentence in bytes.
-pub(crate) const MAX_SENTENCE_BYTES: usize = 65_536;
-/// Longest text of `ClassifyText` in bytes.
-pub(crate) const MAX_TEXT_BYTES: usize = 1_048_576;
-/// Most sentences of a batch.
-pub(crate) const MAX_BATCH_SENTENCES: usize = 10_000;
 /// Longest id of a stream's item in bytes.
 pub(crate) const MAX_ID_BYTES: usize = 256;
 /// Largest page of a list.
@@ -60,57 +53,60 @@ pub(crate) struct Page {
 pub(crate) fn sentence(
     sentence: &str,
     options: Option<&proto::ClassifyOptions>,
+    limits: &Limits,
 ) -> Result<ClassifyOptions, CallError> {
     let mut violations = Violations::default();
-    if let Some((reason, problem)) = sentence_problem(sentence) {
-        violations.push("sentence", reason, problem);
-    }
+    check_sentence(|| "sentence".to_owned(), sentence, limits, &mut violations);
     finish(violations, options)
 }
 
 /// Checks the sentences of a batch and its options.
-pub(crate) fn batch(request: &proto::BatchClassifyRequest) -> Result<ClassifyOptions, CallError> {
+pub(crate) fn batch(
+    request: &proto::BatchClassifyRequest,
+    limits: &Limits,
+) -> Result<ClassifyOptions, CallError> {
     let mut violations = Violations::default();
     let sentences = &request.sentences;
-    match sentences.len() {
-        0 => violations.push("sentences", "BATCH_EMPTY", "is empty"),
-        1..=MAX_BATCH_SENTENCES => {
-            for (i, sentence) in sentences.iter().enumerate() {
-                if let Some((reason, problem)) = sentence_problem(sentence) {
-                    violations.push(format!("sentences[{i}]"), reason, problem);
-                }
-            }
+    let most = limits.max_batch_sentences.get();
+    if sentences.is_empty() {
+        violations.push("sentences", "BATCH_EMPTY", "is empty");
+    } else if sentences.len() > most {
+        let exceeded = Exceeded::new(sentences.len(), most, "sentences");
+        violations.push_exceeded("sentences", "BATCH_TOO_LARGE", exceeded);
+    } else {
+        for (i, sentence) in sentences.iter().enumerate() {
+            check_sentence(|| format!("sentences[{i}]"), sentence, limits, &mut violations);
         }
-        n => violations.push(
-            "sentences",
-            "BATCH_TOO_LARGE",
-            above(n, MAX_BATCH_SENTENCES, "sentences"),
-        ),
     }
     finish(violations, request.options.as_ref())
 }
 
 /// Checks one item of a stream. An id that is at fault is not echoed: the caller gets it emptied.
-pub(crate) fn item(item: &mut proto::StreamClassifyRequest) -> Result<ClassifyOptions, CallError> {
+pub(crate) fn item(
+    item: &mut proto::StreamClassifyRequest,
+    limits: &Limits,
+) -> Result<ClassifyOptions, CallError> {
     let n = item.id.len();
     if n > MAX_ID_BYTES {
         item.id.clear();
-        return Err(Violations::one("id", "ID_TOO_LONG", above(n, MAX_ID_BYTES, "bytes")).into());
+        let mut violations = Violations::default();
+        violations.push_exceeded("id", "ID_TOO_LONG", Exceeded::new(n, MAX_ID_BYTES, "bytes"));
+        return Err(violations.into());
     }
-    sentence(&item.sentence, item.options.as_ref())
+    sentence(&item.sentence, item.options.as_ref(), limits)
 }
 
 /// Checks a text and its options.
-pub(crate) fn text(request: &proto::ClassifyTextRequest) -> Result<ClassifyOptions, CallError> {
+pub(crate) fn text(
+    request: &proto::ClassifyTextRequest,
+    limits: &Limits,
+) -> Result<ClassifyOptions, CallError> {
     let mut violations = Violations::default();
-    if request.text.trim().is_empty() {
+    let (n, most) = (request.text.len(), limits.max_text_bytes.get());
+    if n > most {
+        violations.push_exceeded("text", "TEXT_TOO_LONG", Exceeded::new(n, most, "bytes"));
+    } else if request.text.trim().is_empty() {
         violations.push("text", "TEXT_BLANK", "is blank");
-    } else if request.text.len() > MAX_TEXT_BYTES {
-        violations.push(
-            "text",
-            "TEXT_TOO_LONG",
-            above(request.text.len(), MAX_TEXT_BYTES, "bytes"),
-        );
     }
     if proto::OffsetEncoding::try_from(request.offset_encoding).is_err() {
         violations.push("offset_encoding", "OFFSET_ENCODING_UNKNOWN", "is not a known encoding");
@@ -146,8 +142,8 @@ pub(crate) fn page(request: &proto::ListModelsRequest) -> Result<Page, CallError
     let mut violations = Violations::default();
     let model = optional_name("model", &request.model, &mut violations);
     if request.page_size > MAX_PAGE_SIZE {
-        let problem = above(request.page_size, MAX_PAGE_SIZE, "entries");
-        violations.push("page_size", "PAGE_TOO_LARGE", problem);
+        let exceeded = Exceeded::new(request.page_size, MAX_PAGE_SIZE, "entries");
+        violations.push_exceeded("page_size", "PAGE_TOO_LARGE", exceeded);
     }
     let after = parse_page_token(&request.page_token);
     if after.is_none() && !request.page_token.is_empty() {
@@ -198,18 +194,18 @@ fn parse_page_token(token: &str) -> Option<Version> {
     Some(Version { name: name.parse().ok()?, version: version.parse().ok()? })
 }
 
-fn sentence_problem(sentence: &str) -> Option<(&'static str, String)> {
-    if sentence.len() > MAX_SENTENCE_BYTES {
-        Some(("SENTENCE_TOO_LONG", above(sentence.len(), MAX_SENTENCE_BYTES, "bytes")))
+fn check_sentence(
+    field: impl FnOnce() -> String,
+    sentence: &str,
+    limits: &Limits,
+    violations: &mut Violations,
+) {
+    let (n, most) = (sentence.len(), limits.max_sentence_bytes.get());
+    if n > most {
+        violations.push_exceeded(field(), "SENTENCE_TOO_LONG", Exceeded::new(n, most, "bytes"));
     } else if sentence.trim().is_empty() {
-        Some(("SENTENCE_BLANK", "is blank".to_owned()))
-    } else {
-        None
+        violations.push(field(), "SENTENCE_BLANK", "is blank");
     }
-}
-
-fn above<N: Display>(n: N, limit: N, what: &str) -> String {
-    format!("has {n} {what}, at most {limit} are allowed")
 }
 
 fn finish(

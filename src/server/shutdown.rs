@@ -1,7 +1,8 @@
 //! The end of a server, in steps of bounded length.
 //!
-//! 1. Health says `NOT_SERVING` and ends its watches; nothing is accepted any more; connections are told
-//!    to go away (`GOAWAY`); silent ones are closed. Calls go on.
+//! 1. Health says `NOT_SERVING` and ends its watches. For a pause, which load balancers need to see it,
+//!    all else goes on as before. Then nothing is accepted any more; connections are told to go
+//!    away (`GOAWAY`); silent ones are closed. Calls go on.
 //! 2. After the grace period, calls that still run end with `UNAVAILABLE`.
 //! 3. Shortly after, connections are closed, whatever they wait for.
 
@@ -10,6 +11,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+use super::service_manager;
+use crate::config::Timeouts;
 
 /// From ending calls until connections are closed: time for the statuses to get out.
 const LAST_WORDS: Duration = Duration::from_millis(300);
@@ -33,11 +37,14 @@ impl Phases {
         &self,
         signal: impl Future<Output = ()>,
         stop_health: impl FnOnce(),
-        grace: Duration,
+        timeouts: &Timeouts,
     ) {
         signal.await;
+        let grace = timeouts.shutdown_grace;
         tracing::info!(grace_ms = u64::try_from(grace.as_millis()).ok(), "stopping");
+        service_manager::stopping();
         stop_health();
+        sleep(timeouts.shutdown_pause).await;
         self.draining.cancel();
         sleep(grace).await;
         tracing::warn!("the grace period is over, ending the calls that still run");

@@ -170,7 +170,7 @@ fn csv_violation(error: &CsvError) -> Option<Violations> {
 fn fitting(violations: &[Violation]) -> Vec<FieldViolation> {
     let mut left = MAX_VIOLATIONS_BYTES;
     let mut fitting = Vec::new();
-    for Violation { field, reason, problem } in violations {
+    for Violation { field, reason, problem, .. } in violations {
         let description = cut(problem, MAX_MESSAGE_BYTES);
         // Eight bytes: the tags and lengths of the four parts.
         let size = field.len() + reason.len() + description.len() + 8;

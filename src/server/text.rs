@@ -9,7 +9,6 @@ use std::ops::Range;
 
 use sentencex::get_sentence_boundaries;
 
-use super::request::MAX_SENTENCE_BYTES;
 use crate::proto::{self, OffsetEncoding};
 
 /// How much the splitter sees at once, in bytes, while it finds sentences shorter than that.
@@ -19,41 +18,56 @@ const LINE_BREAKS: [char; 7] = ['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028
 /// Splits a text into sentences: their places in bytes, in order, without surrounding white space.
 ///
 /// `language` is an ISO 639-1 code; the rules of English hold where it is empty or unknown. A sentence
-/// over [`MAX_SENTENCE_BYTES`] is cut, at white space where there is some.
-pub(crate) fn split(text: &str, language: &str) -> Vec<Range<usize>> {
+/// over `max_bytes` is cut, at white space where there is some. Ends early, between two lines or
+/// windows, once nobody wants it any more.
+pub(crate) fn split(
+    text: &str,
+    language: &str,
+    max_bytes: usize,
+    is_wanted: &dyn Fn() -> bool,
+) -> Vec<Range<usize>> {
     let language = language.to_ascii_lowercase();
+    let splitter = Splitter { language: &language, max_bytes, is_wanted };
     let mut sentences = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive(LINE_BREAKS) {
-        split_line(line.trim_end(), start, &language, &mut sentences);
+        splitter.split_line(line.trim_end(), start, &mut sentences);
         start += line.len();
     }
     sentences
 }
 
-/// Appends the sentences of a line that begins at `start`.
-fn split_line(line: &str, mut start: usize, language: &str, sentences: &mut Vec<Range<usize>>) {
-    let mut rest = line;
-    let mut window_bytes = WINDOW_BYTES;
-    while !rest.is_empty() {
-        let window = head(rest, window_bytes);
-        let mut found = get_sentence_boundaries(language, window);
-        let mut used = window.len();
-        if used < rest.len() {
-            if found.len() <= 1 && window_bytes < MAX_SENTENCE_BYTES {
-                window_bytes = MAX_SENTENCE_BYTES;
-                continue;
+struct Splitter<'a> {
+    language: &'a str,
+    max_bytes: usize,
+    is_wanted: &'a dyn Fn() -> bool,
+}
+
+impl Splitter<'_> {
+    /// Appends the sentences of a line that begins at `start`.
+    fn split_line(&self, line: &str, mut start: usize, sentences: &mut Vec<Range<usize>>) {
+        let mut rest = line;
+        let mut window_bytes = WINDOW_BYTES.min(self.max_bytes);
+        while !rest.is_empty() && (self.is_wanted)() {
+            let window = head(rest, window_bytes);
+            let mut found = get_sentence_boundaries(self.language, window);
+            let mut used = window.len();
+            if used < rest.len() {
+                if found.len() <= 1 && window_bytes < self.max_bytes {
+                    window_bytes = self.max_bytes;
+                    continue;
+                }
+                // The window may end within its last sentence.
+                if found.len() > 1 {
+                    used = found.pop().map_or(used, |last| last.start_byte);
+                }
             }
-            // The window may end within its last sentence.
-            if found.len() > 1 {
-                used = found.pop().map_or(used, |last| last.start_byte);
-            }
+            let places = found.iter().map(|s| trimmed(s.text, start + s.start_byte));
+            sentences.extend(places.filter(|place| !place.is_empty()));
+            start += used;
+            rest = rest.get(used..).unwrap_or_default();
+            window_bytes = WINDOW_BYTES.min(self.max_bytes);
         }
-        let places = found.iter().map(|s| trimmed(s.text, start + s.start_byte));
-        sentences.extend(places.filter(|place| !place.is_empty()));
-        start += used;
-        rest = rest.get(used..).unwrap_or_default();
-        window_bytes = WINDOW_BYTES;
     }
 }
 
@@ -158,6 +172,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const MAX_SENTENCE_BYTES: usize = 65_536;
+
+    fn split(text: &str, language: &str) -> Vec<Range<usize>> {
+        super::split(text, language, MAX_SENTENCE_BYTES, &|| true)
+    }
+
+    #[test]
+    fn what_nobody_wants_is_not_split() {
+        let text = "He denied it.\n".repeat(1_000);
+        assert!(super::split(&text, "en", MAX_SENTENCE_BYTES, &|| false).is_empty());
+    }
 
     fn sentences(text: &str) -> Vec<&str> {
         split(text, "en").into_iter().map(|place| &text[place]).collect()

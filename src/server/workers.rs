@@ -27,8 +27,14 @@ thread_local! {
     static SCORER: Cell<Option<Scorer>> = const { Cell::new(None) };
 }
 
+/// A sentence that panics, in builds for tests only: what then happens is part of what is promised.
+#[cfg(debug_assertions)]
+const PANIC: &str = "\u{1}panic\u{1}";
+
 /// Classifies one sentence on this thread.
 pub(crate) fn classify(model: &Model, sentence: &str, options: &Options) -> Classification {
+    #[cfg(debug_assertions)]
+    assert_ne!(sentence, PANIC, "on purpose");
     // Taken out and put back, so that a panic leaves no half-used scorer behind.
     let mut scorer = SCORER.take().unwrap_or_default();
     let classification = scorer.classify(model, sentence, options);

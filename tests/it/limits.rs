@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_stream::{StreamExt, iter};
 use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::raw;
 use crate::support::{PATIENCE, all, assert_error, spawn_server, spec, tiny_csv, upload};
@@ -33,6 +34,8 @@ async fn a_message_over_the_limit_is_resource_exhausted_and_the_connection_lives
     let request = ClassifyRequest { sentence: "a".repeat(MIB), options: None };
     let status = client.classify(request).await.expect_err("over 1 MiB");
     assert_error(&status, Code::ResourceExhausted, "MESSAGE_TOO_LARGE");
+    let metadata = status.get_details_error_info().expect("an ErrorInfo").metadata;
+    assert_eq!((metadata["value"].as_str(), metadata["limit"].as_str()), ("1048580", "1048576"));
     client.classify(good()).await.expect("the connection lives");
 
     let sentences = vec!["a".repeat(MIB); 4];

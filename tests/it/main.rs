@@ -16,6 +16,8 @@ mod builtin;
 mod certificates;
 mod classify;
 mod cli;
+mod connections;
+mod errors;
 mod format;
 mod health;
 mod limits;

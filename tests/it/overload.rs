@@ -1,13 +1,18 @@
 //! Too much to do: refused at once, with when to try again; the owner's calls are answered.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use dictum::proto::{ClassifyRequest, ListModelsRequest, StreamClassifyRequest};
+use dictum::proto::stream_classify_response::Result as ItemResult;
+use dictum::proto::{
+    BatchClassifyRequest, ClassifyRequest, ClassifyTextRequest, ListModelsRequest,
+    StreamClassifyRequest,
+};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_types::StatusExt;
 
@@ -79,6 +84,70 @@ async fn a_client_that_says_nothing_loses_its_call() {
         assert_error(&status, Code::Aborted, "STREAM_IDLE");
         let info = status.get_details_error_info().expect("an ErrorInfo");
         assert_eq!(info.metadata["limit_seconds"], "0.2", "{method}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_requests_are_settings_and_are_said_when_hit() {
+    let server = spawn_server_with(new_folder(), |config| {
+        let limit = |n| NonZeroUsize::new(n).expect("above zero");
+        config.limits.max_sentence_bytes = limit(30);
+        config.limits.max_text_bytes = limit(50);
+        config.limits.max_batch_sentences = limit(3);
+    })
+    .await;
+    let mut client = server.classifier().await;
+    let assert_limit = |status: Status, reason: &str, value: &str, limit: &str| {
+        assert_error(&status, Code::InvalidArgument, reason);
+        let metadata = status.get_details_error_info().expect("an ErrorInfo").metadata;
+        assert_eq!((metadata["value"].as_str(), metadata["limit"].as_str()), (value, limit));
+    };
+    client.classify(request()).await.expect("short enough");
+    let sentence = "a".repeat(31);
+    let refused =
+        client.classify(ClassifyRequest { sentence: sentence.clone(), options: None }).await;
+    assert_limit(refused.expect_err("too long"), "SENTENCE_TOO_LONG", "31", "30");
+    let sentences = vec!["No.".to_owned(); 4];
+    let batch = BatchClassifyRequest { sentences, options: None };
+    let refused = client.batch_classify(batch).await;
+    assert_limit(refused.expect_err("too many"), "BATCH_TOO_LARGE", "4", "3");
+    let text = |text: String| ClassifyTextRequest { text, ..Default::default() };
+    let refused = client.classify_text(text("b".repeat(51))).await;
+    assert_limit(refused.expect_err("too long"), "TEXT_TOO_LONG", "51", "50");
+    let answer = client.classify_text(text("c".repeat(45))).await.expect("cut").into_inner();
+    assert_eq!(answer.sentences.len(), 2);
+    let item = StreamClassifyRequest { sentence, ..Default::default() };
+    let mut answers = client.stream_classify(tokio_stream::iter([item])).await.expect("a stream");
+    let answer = answers.get_mut().next().await.expect("an answer").expect("no error");
+    assert!(matches!(answer.result, Some(ItemResult::Error(e)) if e.reason == "SENTENCE_TOO_LONG"));
+    server.stop().await;
+}
+
+/// Only builds for tests have a sentence that panics.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_a_handler_a_stream_or_a_job_is_internal_and_the_server_lives() {
+    let panic = || "\u{1}panic\u{1}".to_owned();
+    let server = spawn_server_with(new_folder(), |_| {}).await;
+    let mut client = server.classifier().await;
+    for _ in 0..20 {
+        let refused = client.classify(ClassifyRequest { sentence: panic(), options: None }).await;
+        assert_error(&refused.expect_err("a panic"), Code::Internal, "INTERNAL");
+        let sentences = [vec!["No.".to_owned(); 200], vec![panic()]].concat();
+        let batch = BatchClassifyRequest { sentences, options: None };
+        let refused = client.batch_classify(batch).await;
+        assert_error(&refused.expect_err("a panic"), Code::Internal, "INTERNAL");
+        let text = ClassifyTextRequest { text: format!("No.\n{}", panic()), ..Default::default() };
+        let refused = client.classify_text(text).await;
+        assert_error(&refused.expect_err("a panic"), Code::Internal, "INTERNAL");
+        let item = |sentence| StreamClassifyRequest { sentence, ..Default::default() };
+        let items = tokio_stream::iter([item("No.".to_owned()), item(panic())]);
+        let mut answers = client.stream_classify(items).await.expect("a stream").into_inner();
+        answers.next().await.expect("an answer").expect("to the first item");
+        let refused = answers.next().await.expect("an end").expect_err("a panic");
+        assert_error(&refused, Code::Internal, "INTERNAL");
+        client.classify(request()).await.expect("the server lives");
     }
     server.stop().await;
 }

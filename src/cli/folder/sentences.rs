@@ -4,6 +4,7 @@ use super::Folder;
 use crate::cli::error::CliError;
 use crate::cli::output::classification::Answer;
 use crate::cli::sentences::{Item, Sentences};
+use crate::config::Limits;
 use crate::model::Scorer;
 use crate::proto::{ClassifyOptions, ClassifyResponse, ItemError};
 use crate::server::error::CallError;
@@ -44,7 +45,7 @@ fn classify(
     sentence: &str,
     options: &ClassifyOptions,
 ) -> Result<ClassifyResponse, CallError> {
-    let options = request::sentence(sentence, Some(options))?;
+    let options = request::sentence(sentence, Some(options), &Limits::default())?;
     let answer = scorer.classify(&served.model, sentence, &options.scoring);
     Ok(ClassifyResponse {
         classification: Some(response::classification(&answer, &served.model, options.top_k)),

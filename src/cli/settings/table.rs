@@ -47,6 +47,11 @@ const BASICS: &[Setting] = &[
         "Let other machines call, although nothing is encrypted and nobody has to prove who they are",
     ),
     new(
+        "metrics_listen",
+        Text("ADDRESS"),
+        "Address and port of the metrics (GET /metrics, for Prometheus); off: none",
+    ),
+    new(
         "models",
         Text("DIR"),
         "Folder of the models; made when the first one is stored [default: in the user's data folder]",
@@ -142,6 +147,14 @@ const LIMITS: &[Setting] = &[
         Switch,
         "Take and send messages that are compressed with gzip; the limits hold for what comes out",
     ),
+    new(
+        "max_connections",
+        Number("N"),
+        "Connections at the same time; one more takes the place of one that is silent, or is closed",
+    ),
+    new("max_sentence_bytes", Number("BYTES"), "Longest sentence; in a text a longer one is cut"),
+    new("max_text_bytes", Number("BYTES"), "Longest text of ClassifyText"),
+    new("max_batch_sentences", Number("N"), "Most sentences of a batch"),
     new("max_classify_message_bytes", Number("BYTES"), "Largest Classify request"),
     new(
         "max_message_bytes",
@@ -179,9 +192,14 @@ const TIMES: &[Setting] = &[
         "From the signal to stop until calls that still run are ended",
     ),
     new(
+        "shutdown_pause_seconds",
+        Number("SECONDS"),
+        "From the signal to stop, when health begins to say so, until nothing is accepted any more",
+    ),
+    new(
         "first_byte_timeout_seconds",
         Number("SECONDS"),
-        "From accepting a connection until its first byte, TLS handshake included, or it is closed",
+        "How long a connection may take to begin, TLS handshake included, or it is closed",
     ),
     new(
         "max_wait_seconds",
@@ -193,6 +211,16 @@ const TIMES: &[Setting] = &[
         "stream_idle_timeout_seconds",
         Number("SECONDS"),
         "How long a client may send nothing while a call waits for it; then the call is ended",
+    ),
+    new(
+        "untaken_reply_timeout_seconds",
+        Number("SECONDS"),
+        "How long a client may take nothing of what waits for it; then its connection is closed",
+    ),
+    new(
+        "connection_age_seconds",
+        Number("SECONDS"),
+        "From accepting a connection until its client is told to open another, give or take a tenth",
     ),
     new("keepalive_interval_seconds", Number("SECONDS"), "Between two pings on a connection"),
     new(

@@ -52,6 +52,7 @@ fn what_is_typed_wins_over_the_file_and_the_file_over_the_defaults() {
 fn sample(setting: &Setting) -> String {
     let sample = match (setting.key, setting.kind) {
         ("listen", _) => "127.0.0.1:9",
+        ("metrics_listen", _) => "127.0.0.1:9",
         ("log_format", _) => "json",
         ("trusted_keys", _) => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/public.pem"),
         ("signing_key", _) => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/secret.pem"),

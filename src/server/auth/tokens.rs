@@ -48,6 +48,7 @@ pub enum TokensError {
 #[serde(deny_unknown_fields)]
 pub(super) struct Token {
     /// Whose it is.
+    #[serde(deserialize_with = "name")]
     pub(super) name: Arc<str>,
     /// What it is good for.
     #[serde(deserialize_with = "roles")]
@@ -116,6 +117,10 @@ impl Tokens {
 /// The text of a file with tokens.
 pub(super) fn read(path: &Path) -> Result<String, TokensError> {
     fs::read_to_string(path).map_err(|source| TokensError::Read { path: path.to_owned(), source })
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    String::deserialize(deserializer).map(Into::into)
 }
 
 fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Roles, D::Error> {

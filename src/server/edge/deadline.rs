@@ -36,9 +36,6 @@ impl CallEnd {
 
     /// The status with which the call must end now, without arranging to be woken. The server ends all
     /// calls by `abort`.
-    ///
-    /// The clock is read and the timer not asked: tonic's own timer for the same deadline was started
-    /// later, so whenever that one has fired, this says so too, and before tonic does.
     pub(super) fn now(&self, abort: &CancellationToken) -> Option<Status> {
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             let code = Code::DeadlineExceeded;

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 
 use super::Ongoing;
-use super::record::CallRecord;
+use super::record::{CallRecord, Untaken};
 use super::request_id::REQUEST_ID;
 use crate::server::codes::{MESSAGE_TOO_LARGE, REPLY_TOO_LARGE};
 use crate::server::status;
@@ -19,10 +19,10 @@ use crate::server::status;
 pub(super) fn begin<O>(response: Response<O>, mut ongoing: Ongoing) -> Response<Outgoing<O>> {
     let (mut parts, body) = response.into_parts();
     complete(&mut parts.headers, MESSAGE_TOO_LARGE, &mut ongoing.record);
-    Response::from_parts(
-        parts,
-        Outgoing { body: Some(body), ongoing: Some(ongoing), has_begun: false },
-    )
+    // HTTP/2 does not ask for the body before its client has room for it.
+    let untaken = ongoing.record.hand_over();
+    let (body, ongoing) = (Some(body), Some(ongoing));
+    Response::from_parts(parts, Outgoing { body, ongoing, has_begun: false, untaken })
 }
 
 /// The reply to a call whose handler has none.
@@ -41,12 +41,14 @@ pin_project! {
         // `None` where the headers are the whole reply.
         ongoing: Option<Ongoing>,
         has_begun: bool,
+        // What the client was given last, until it is asked for more.
+        untaken: Option<Untaken>,
     }
 }
 
 impl<O> Default for Outgoing<O> {
     fn default() -> Self {
-        Self { body: None, ongoing: None, has_begun: false }
+        Self { body: None, ongoing: None, has_begun: false, untaken: None }
     }
 }
 
@@ -59,6 +61,7 @@ impl<O: Body<Data = Bytes>> Body for Outgoing<O> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, O::Error>>> {
         let mut this = self.project();
+        *this.untaken = None;
         let (Some(body), Some(ongoing)) = (this.body.as_mut().as_pin_mut(), this.ongoing.as_mut())
         else {
             return Poll::Ready(None);
@@ -70,6 +73,7 @@ impl<O: Body<Data = Bytes>> Body for Outgoing<O> {
             None => match ongoing.work(|| body.poll_frame(cx)) {
                 Ok(Poll::Ready(frame)) => {
                     *this.has_begun = true;
+                    *this.untaken = ongoing.record.hand_over();
                     let complete = |frame| with_complete_trailers(frame, &mut ongoing.record);
                     return Poll::Ready(frame.map(|frame| frame.map(complete)));
                 }

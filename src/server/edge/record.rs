@@ -11,6 +11,7 @@ use tonic::Code;
 use super::Shared;
 use super::request_id::RequestId;
 use crate::server::codes::reason_of_code;
+use crate::server::connections::{Peer, State};
 use crate::server::methods::Method;
 
 /// Counts a call when it is dropped, which is when it has ended.
@@ -20,6 +21,7 @@ pub(super) struct CallRecord {
     method: Method,
     id: RequestId,
     arrived: Instant,
+    connection: Option<Arc<State>>,
     /// Until there is one: the code of a call whose client has gone.
     code: Code,
 }
@@ -34,6 +36,7 @@ impl CallRecord {
             method,
             id: RequestId::new(request.headers()),
             arrived: Instant::now(),
+            connection: request.extensions().get::<Peer>().map(|peer| Arc::clone(&peer.connection)),
             code: Code::Cancelled,
         }
     }
@@ -58,9 +61,26 @@ impl CallRecord {
         HeaderValue::try_from(self.id.text()).ok()
     }
 
+    /// A part of the reply is handed over; the client has taken it when this is dropped.
+    pub(super) fn hand_over(&self) -> Option<Untaken> {
+        let connection = self.connection.as_ref()?;
+        connection.hand_over();
+        Some(Untaken(Arc::clone(connection)))
+    }
+
     /// The reply has its status.
     pub(super) fn answered(&mut self, code: Code) {
         self.code = code;
+    }
+}
+
+/// A part of a reply that its client has not taken.
+#[derive(Debug)]
+pub(super) struct Untaken(Arc<State>);
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        self.0.taken();
     }
 }
 

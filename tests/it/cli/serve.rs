@@ -30,7 +30,8 @@ impl Server {
 
     /// The same; `access` are the flags that it takes to ask it, over TLS if there are any.
     pub(super) fn start_over(home: &Home, args: &[&str], access: &[&str]) -> Self {
-        let args = [&["serve", "--listen", "127.0.0.1:0"], args].concat();
+        let args =
+            [&["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"], args].concat();
         let mut child = home
             .command(&args)
             .stdin(Stdio::null())
@@ -316,7 +317,10 @@ fn a_server_does_not_start_with_wrong_settings() {
     let address = taken.local_addr().expect("an address").to_string();
     let complaint = home.run(&["serve", "--listen", &address]).complaint(1);
     assert!(complaint.starts_with(&format!("cannot listen on {address}: ")), "{complaint}");
-    assert!(complaint.ends_with("; choose another address with --listen"), "{complaint}");
+    assert!(
+        complaint.ends_with("; choose another address with --listen or --metrics-listen"),
+        "{complaint}"
+    );
     let complaint = home.run(&["serve", "--log-level", "info,="]).complaint(2);
     assert!(complaint.contains("--log-level"), "{complaint}");
 }

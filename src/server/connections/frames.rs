@@ -1,0 +1,205 @@
+//! Reads along what a connection receives, as far as it costs the server something and asks for nothing:
+//! a flood of resets, pings, settings or empty frames ends the connection.
+//!
+//! h2 has limits of its own for streams that it has not handed over yet, for header blocks and for frames
+//! it keeps; what passes below them is counted here, by frame and without looking into it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The client's first bytes, before any frame.
+const PREFACE_BYTES: usize = 24;
+const HEAD_BYTES: usize = 9;
+
+const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
+const PRIORITY: u8 = 0x2;
+const RST_STREAM: u8 = 0x3;
+const SETTINGS: u8 = 0x4;
+const PING: u8 = 0x6;
+/// `ACK` of settings and pings, `END_STREAM` of data.
+const FLAG_1: u8 = 0x1;
+
+/// Half a reset is earned with each call, so that calling off every second one costs nothing.
+const RESETS: Allowance = Allowance { most: 2_000.0, per_second: 200.0, per_earning: 0.5 };
+/// Clients that measure the bandwidth send a ping for each thing they receive.
+const OTHERS: Allowance = Allowance { most: 10_000.0, per_second: 1_000.0, per_earning: 1.0 };
+
+/// How much is left of what a connection may spend.
+#[derive(Debug)]
+struct Budget {
+    allowance: Allowance,
+    left: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Allowance {
+    most: f64,
+    per_second: f64,
+    per_earning: f64,
+}
+
+impl Budget {
+    fn new(allowance: Allowance) -> Self {
+        Self { allowance, left: allowance.most }
+    }
+
+    fn refill(&mut self, time: Duration) {
+        self.earn(time.as_secs_f64() * self.allowance.per_second);
+    }
+
+    fn earn(&mut self, n: f64) {
+        self.left = (self.left + n).min(self.allowance.most);
+    }
+
+    /// Whether there was something left.
+    fn spend(&mut self) -> bool {
+        self.left -= 1.0;
+        self.left >= 0.0
+    }
+}
+
+/// Follows the frames of one connection.
+#[derive(Debug)]
+pub(super) struct Frames {
+    preface_left: usize,
+    head: [u8; HEAD_BYTES],
+    head_filled: usize,
+    payload_left: usize,
+    resets: Budget,
+    others: Budget,
+    refilled: Instant,
+}
+
+impl Frames {
+    pub(super) fn new() -> Self {
+        Self {
+            preface_left: PREFACE_BYTES,
+            head: [0; HEAD_BYTES],
+            head_filled: 0,
+            payload_left: 0,
+            resets: Budget::new(RESETS),
+            others: Budget::new(OTHERS),
+            refilled: Instant::now(),
+        }
+    }
+
+    /// Whether the client has said all that it must say first.
+    pub(super) fn has_begun(&self) -> bool {
+        self.preface_left == 0
+    }
+
+    /// Something was sent to the client.
+    pub(super) fn sent(&mut self) {
+        self.others.earn(OTHERS.per_earning);
+    }
+
+    /// Something was received. Whether the connection may go on.
+    pub(super) fn received(&mut self, mut bytes: &[u8]) -> bool {
+        let skipped = self.preface_left.min(bytes.len());
+        self.preface_left -= skipped;
+        bytes = bytes.get(skipped..).unwrap_or_default();
+        while !bytes.is_empty() {
+            let skipped = self.payload_left.min(bytes.len());
+            self.payload_left -= skipped;
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            let missing = self.head.get_mut(self.head_filled..).unwrap_or_default();
+            let n = missing.len().min(bytes.len());
+            for (to, from) in missing.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            self.head_filled += n;
+            bytes = bytes.get(n..).unwrap_or_default();
+            if self.head_filled == HEAD_BYTES && !self.frame() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The head of a frame is there.
+    fn frame(&mut self) -> bool {
+        let [a, b, c, kind, flags, ..] = self.head;
+        let length = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap_or(usize::MAX);
+        self.head_filled = 0;
+        self.payload_left = length;
+        let is_flagged = flags & FLAG_1 != 0;
+        match kind {
+            HEADERS => {
+                self.resets.earn(RESETS.per_earning);
+                true
+            }
+            RST_STREAM => self.resets.spend() || self.refill_and(|frames| frames.resets.spend()),
+            DATA if length > 0 || is_flagged => true,
+            SETTINGS | PING if is_flagged => true,
+            DATA | SETTINGS | PING | PRIORITY => {
+                self.others.spend() || self.refill_and(|frames| frames.others.spend())
+            }
+            _ => true,
+        }
+    }
+
+    /// What time has earned is asked for only when nothing else is left.
+    fn refill_and(&mut self, then: impl FnOnce(&mut Self) -> bool) -> bool {
+        let now = Instant::now();
+        let time = now.duration_since(self.refilled);
+        self.refilled = now;
+        self.resets.refill(time);
+        self.others.refill(time);
+        then(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
+        let length = u32::try_from(payload).expect("a short payload").to_be_bytes();
+        let mut bytes = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 1];
+        bytes.resize(HEAD_BYTES + payload, 0);
+        bytes
+    }
+
+    fn begun() -> Frames {
+        let mut frames = Frames::new();
+        assert!(frames.received(b"PRI * HTTP/2.0\r\n\r\nSM\r\n"));
+        assert!(!frames.has_begun());
+        assert!(frames.received(b"\r\n"));
+        assert!(frames.has_begun());
+        frames
+    }
+
+    /// How many times the frames are taken, up to a limit.
+    fn taken(bytes: &[u8], most: usize) -> usize {
+        let mut frames = begun();
+        (0..most).take_while(|_| frames.received(bytes)).count()
+    }
+
+    #[test]
+    fn floods_end_and_calls_do_not() {
+        let reset = [frame(HEADERS, 4, 40), frame(RST_STREAM, 0, 4)].concat();
+        assert!((2_000..10_000).contains(&taken(&reset, 50_000)));
+        for flood in [frame(PING, 0, 8), frame(SETTINGS, 0, 0), frame(DATA, 0, 0)] {
+            assert!((10_000..20_000).contains(&taken(&flood, 100_000)));
+        }
+        let call = [frame(HEADERS, 4, 40), frame(DATA, 1, 60), frame(PING, 1, 8)].concat();
+        assert_eq!(taken(&call, 100_000), 100_000);
+        let half_called_off = [call.clone(), reset].concat();
+        assert_eq!(taken(&half_called_off, 100_000), 100_000);
+    }
+
+    #[test]
+    fn frames_are_found_however_they_are_cut() {
+        let bytes = [frame(DATA, 0, 300), frame(PING, 0, 8), frame(RST_STREAM, 0, 4)].concat();
+        for piece in 1..bytes.len() {
+            let mut frames = begun();
+            for part in bytes.chunks(piece) {
+                assert!(frames.received(part));
+            }
+            let spent = (RESETS.most - frames.resets.left, OTHERS.most - frames.others.left);
+            assert!((spent.0 - 1.0).abs() < 1e-9 && (spent.1 - 1.0).abs() < 1e-9, "{spent:?}");
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Connections: accepted up to a limit, carried over HTTP/2, and ended when they stay silent, take nothing,
+//! flood, grow old, or at the end of a shutdown.
+
+mod frames;
+mod silent;
+mod socket;
+
+use std::convert::Infallible;
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+use super::metrics::Metrics;
+use super::metrics::connections::Cut;
+use super::shutdown::Phases;
+use super::tls::{Names, Stream, Tls};
+use crate::config::{Limits, ServeConfig, Timeouts};
+use silent::Silent;
+use socket::Socket;
+pub(crate) use socket::State;
+
+/// What a connection may have in flight before it is read: bounds its memory, and is what h2 measures
+/// many tiny messages against.
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// How much of a reply is buffered for a client that does not take it.
+const MAX_SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// Streams that may fail by themselves before the connection does.
+const MAX_ERROR_RESETS: usize = 256;
+
+/// How long to wait when no connection can be accepted, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection lives for its age, more or less by a tenth, so that not all reconnect at once.
+const AGE_SPREAD: f64 = 0.1;
+
+/// Says on HTTP/2 why a connection is not taken: empty SETTINGS, then GOAWAY with `ENHANCE_YOUR_CALM`.
+const TOO_MANY: &[u8] =
+    b"\0\0\0\x04\0\0\0\0\0\0\0\x1c\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0btoo many connections";
+
+/// Who is at the other end; every request of the connection knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Where it is.
+    pub(crate) address: SocketAddr,
+    /// What its certificate says.
+    pub(crate) names: Names,
+    /// Its connection.
+    pub(crate) connection: Arc<State>,
+}
+
+/// The connections of a listener.
+pub(crate) struct Connections {
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    limits: Limits,
+    timeouts: Timeouts,
+    phases: Phases,
+    metrics: Arc<Metrics>,
+    silent: Silent,
+}
+
+impl Connections {
+    /// Accepts from `listener`, and speaks TLS where it is given.
+    pub(crate) fn new(
+        (listener, tls): (TcpListener, Option<Arc<Tls>>),
+        config: &ServeConfig,
+        phases: Phases,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (limits, timeouts) = (config.limits.clone(), config.timeouts.clone());
+        Self { listener, tls, limits, timeouts, phases, metrics, silent: Silent::default() }
+    }
+
+    /// Serves until the shutdown has begun and every connection has ended.
+    pub(crate) async fn serve<S, B>(mut self, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+        B: Send + 'static,
+    {
+        let http = Arc::new(self.http());
+        let mut open = JoinSet::new();
+        let draining = self.phases.draining.clone();
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, address)) => {
+                        if let Some(connection) = self.admit(&stream, open.len()) {
+                            let names = Names::default();
+                            let stream = self.open(stream, &names);
+                            let state = Arc::clone(&connection.state);
+                            let peer = Peer { address, names, connection: state };
+                            let service = OfPeer { service: service.clone(), peer };
+                            open.spawn(connection.carry(stream, Arc::clone(&http), service));
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection cannot be accepted");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_ended) = open.join_next() => {}
+                () = draining.cancelled() => break,
+            }
+        }
+        // Nobody connects any more.
+        drop(self.listener);
+        while open.join_next().await.is_some() {}
+    }
+
+    fn open(&self, stream: TcpStream, names: &Names) -> Stream {
+        match &self.tls {
+            Some(tls) => Stream::Handshake(Box::new(tls.accept(stream)), Arc::clone(names)),
+            None => Stream::Plain(stream),
+        }
+    }
+
+    fn http(&self) -> http2::Builder<TokioExecutor> {
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.timer(TokioTimer::new())
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .max_concurrent_streams(self.limits.max_concurrent_streams.get())
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .max_send_buf_size(MAX_SEND_BUFFER_BYTES)
+            .max_local_error_reset_streams(MAX_ERROR_RESETS)
+            .keep_alive_interval(self.timeouts.keepalive_interval)
+            .keep_alive_timeout(self.timeouts.keepalive_timeout);
+        http
+    }
+
+    /// Takes a connection, in place of one that stays silent if it must be; `None` where there are too
+    /// many that do not.
+    fn admit(&mut self, stream: &TcpStream, n_open: usize) -> Option<Connection> {
+        self.metrics.connections.accepted.add(1);
+        if n_open >= self.limits.max_connections.get() {
+            self.metrics.connections.cut(Cut::Limit);
+            if !self.silent.end_oldest() {
+                // If it does not fit into an empty buffer, the client has gone. Over TLS nothing can be said.
+                if self.tls.is_none() {
+                    stream.try_write(TOO_MANY).ok();
+                }
+                return None;
+            }
+        }
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY is not set");
+        }
+        self.metrics.connections.open.up();
+        let (state, end) = (Arc::new(State::new()), self.phases.closing.child_token());
+        self.silent.push(&state, end.clone());
+        Some(Connection {
+            state,
+            end,
+            draining: self.phases.draining.clone(),
+            timeouts: self.timeouts.clone(),
+            metrics: Arc::clone(&self.metrics),
+        })
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Connection {
+    state: Arc<State>,
+    /// Ends it at once.
+    end: CancellationToken,
+    draining: CancellationToken,
+    timeouts: Timeouts,
+    metrics: Arc<Metrics>,
+}
+
+/// What a connection is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// To take no more calls, and to end after those it has.
+    GoAway,
+    /// To end.
+    End,
+}
+
+impl Connection {
+    async fn carry<S, B>(
+        self,
+        stream: Stream,
+        http: Arc<http2::Builder<TokioExecutor>>,
+        service: OfPeer<S>,
+    ) where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+        B: Send + 'static,
+    {
+        let socket = Socket::new(stream, Arc::clone(&self.state));
+        let mut http = pin!(http.serve_connection(TokioIo::new(socket), service));
+        let mut is_leaving = false;
+        loop {
+            tokio::select! {
+                ended = http.as_mut() => {
+                    if self.state.is_flooding() {
+                        self.metrics.connections.cut(Cut::Flood);
+                    }
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    return;
+                }
+                order = self.order(is_leaving) => match order {
+                    Order::GoAway => {
+                        http.as_mut().graceful_shutdown();
+                        is_leaving = true;
+                    }
+                    Order::End => return,
+                },
+            }
+        }
+    }
+
+    /// Waits for the next order.
+    async fn order(&self, is_leaving: bool) -> Order {
+        let Timeouts { connection_age, first_byte, untaken_reply, .. } = self.timeouts;
+        let old = self.state.accepted() + spread(connection_age);
+        let mut look = pin!(sleep_until(self.state.accepted() + first_byte));
+        loop {
+            tokio::select! {
+                () = self.end.cancelled() => return Order::End,
+                () = self.draining.cancelled(), if !is_leaving => {
+                    // HTTP/2 would wait for the client to begin before it tells it to go.
+                    return if self.state.has_begun() { Order::GoAway } else { Order::End };
+                }
+                () = sleep_until(old), if !is_leaving => return Order::GoAway,
+                () = look.as_mut() => {
+                    if let Some(cut) = self.fault(untaken_reply) {
+                        self.metrics.connections.cut(cut);
+                        return Order::End;
+                    }
+                    look.as_mut().reset(Instant::now() + untaken_reply / 4);
+                }
+            }
+        }
+    }
+
+    /// Why the connection has to end, once its client has had time to begin.
+    fn fault(&self, untaken_reply: Duration) -> Option<Cut> {
+        if !self.state.has_begun() {
+            Some(Cut::Silence)
+        } else if self.state.stalled() >= untaken_reply {
+            Some(Cut::Stall)
+        } else {
+            None
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.metrics.connections.open.down();
+    }
+}
+
+/// A time, more or less by [`AGE_SPREAD`].
+fn spread(time: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0_u8) % 1_000;
+    let share = f64::from(u16::try_from(random).unwrap_or_default()) / 1_000.0;
+    time.mul_f64(1.0 - AGE_SPREAD + 2.0 * AGE_SPREAD * share)
+}
+
+/// The services as one peer reaches them.
+#[derive(Debug, Clone)]
+struct OfPeer<S> {
+    service: S,
+    peer: Peer,
+}
+
+impl<S> hyper::service::Service<Request<Incoming>> for OfPeer<S>
+where
+    S: Service<Request<Incoming>> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> S::Future {
+        request.extensions_mut().insert(self.peer.clone());
+        // The services are always ready.
+        self.service.clone().call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_spread_around_what_is_set() {
+        let ages: Vec<_> =
+            (0..100).map(|_| spread(Duration::from_secs(100)).as_secs_f64()).collect();
+        assert!(ages.iter().all(|age| (90.0..=110.0).contains(age)), "{ages:?}");
+        assert!(ages.iter().any(|age| *age < 99.0) && ages.iter().any(|age| *age > 101.0));
+    }
+}

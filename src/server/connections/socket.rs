@@ -1,0 +1,175 @@
+//! A socket that is read along, and what is known of the connection it carries.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::frames::Frames;
+use crate::server::metrics::figures::Level;
+
+/// What is known of a connection, by those who carry it and those who answer on it.
+#[derive(Debug)]
+pub(crate) struct State {
+    accepted: Instant,
+    has_begun: AtomicBool,
+    is_flooding: AtomicBool,
+    /// Parts of replies that are handed over and not taken by the client.
+    untaken: Level,
+    /// When one was taken last, or the first handed over, in milliseconds since it was accepted.
+    moved_at: AtomicU64,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self {
+            accepted: Instant::now(),
+            has_begun: AtomicBool::new(false),
+            is_flooding: AtomicBool::new(false),
+            untaken: Level::default(),
+            moved_at: AtomicU64::new(0),
+        }
+    }
+
+    /// When it was accepted.
+    pub(super) fn accepted(&self) -> Instant {
+        self.accepted
+    }
+
+    /// Whether the client has said what it must say first.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether it sent more than it may of what asks for nothing.
+    pub(super) fn is_flooding(&self) -> bool {
+        self.is_flooding.load(Ordering::Relaxed)
+    }
+
+    /// A part of a reply is handed over.
+    pub(crate) fn hand_over(&self) {
+        if self.untaken.up() == 1 {
+            self.moved();
+        }
+    }
+
+    /// It was taken, or is not wanted any more.
+    pub(crate) fn taken(&self) {
+        self.untaken.down();
+        self.moved();
+    }
+
+    /// How long nothing was taken of what there is.
+    pub(super) fn stalled(&self) -> Duration {
+        if self.untaken.get() == 0 {
+            return Duration::ZERO;
+        }
+        let moved_at = Duration::from_millis(self.moved_at.load(Ordering::Relaxed));
+        self.accepted.elapsed().saturating_sub(moved_at)
+    }
+
+    fn moved(&self) {
+        let millis = u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.moved_at.store(millis, Ordering::Relaxed);
+    }
+}
+
+/// A socket that is read along.
+#[derive(Debug)]
+pub(super) struct Socket<S> {
+    stream: S,
+    frames: Frames,
+    state: Arc<State>,
+}
+
+impl<S> Socket<S> {
+    pub(super) fn new(stream: S, state: Arc<State>) -> Self {
+        Self { stream, frames: Frames::new(), state }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let filled = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let received = buffer.filled().get(filled..).unwrap_or_default();
+        if received.is_empty() {
+            return read;
+        }
+        if !self.frames.received(received) {
+            self.state.is_flooding.store(true, Ordering::Relaxed);
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        if self.frames.has_begun() && !self.state.has_begun() {
+            self.state.has_begun.store(true, Ordering::Relaxed);
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.frames.sent();
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.frames.sent();
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_stalls_when_nothing_is_taken() {
+        const WHILE: Duration = Duration::from_millis(30);
+        let state = State::new();
+        sleep(2 * WHILE).await;
+        assert_eq!(state.stalled(), Duration::ZERO, "there is nothing to take");
+        state.hand_over();
+        sleep(WHILE).await;
+        state.hand_over();
+        sleep(WHILE).await;
+        assert!(state.stalled() >= 2 * WHILE - Duration::from_millis(1), "{:?}", state.stalled());
+        state.taken();
+        assert!(state.stalled() < WHILE);
+        sleep(2 * WHILE).await;
+        assert!(state.stalled() >= WHILE, "the other one is still there");
+        state.taken();
+        assert_eq!(state.stalled(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,174 @@
+//! Connections that are too many, say nothing, flood, take nothing, or grow old.
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use dictum::proto::{BatchClassifyRequest, ClassifyRequest};
+use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::support::{PATIENCE, Server, new_folder, spawn_server_with};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+
+async fn socket(server: &Server) -> TcpStream {
+    TcpStream::connect(server.address).await.expect("a connection")
+}
+
+/// Reads until the server ends the connection.
+async fn end_of(mut socket: TcpStream) -> Vec<u8> {
+    let mut received = Vec::new();
+    let read = timeout(PATIENCE, socket.read_to_end(&mut received)).await;
+    drop(read.expect("the server ends the connection"));
+    received
+}
+
+async fn is_answered(server: &Server) {
+    let request = ClassifyRequest { sentence: "No.".to_owned(), options: None };
+    let answer = async { server.classifier().await.classify(request).await };
+    timeout(PATIENCE, answer).await.expect("in time").expect("an answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_too_many_takes_the_place_of_a_silent_one_or_is_told_why_not() {
+    let server = spawn_server_with(new_folder(), |config| {
+        config.limits.max_connections = NonZeroUsize::new(3).expect("three");
+    })
+    .await;
+    let silent = [socket(&server).await, socket(&server).await, socket(&server).await];
+    is_answered(&server).await;
+    drop(silent);
+    // Connections that have begun are not ended.
+    let mut talking = Vec::new();
+    let fill = async {
+        // Until the server has seen that the others have gone, there is no room.
+        while talking.len() < 3 {
+            let uri = format!("http://{}", server.address);
+            let channel = Endpoint::from_shared(uri).expect("an address").connect_lazy();
+            let mut client = HealthClient::new(channel);
+            if client.check(HealthCheckRequest::default()).await.is_ok() {
+                talking.push(client);
+            }
+        }
+    };
+    timeout(PATIENCE, fill).await.expect("room for three");
+    let received = end_of(socket(&server).await).await;
+    assert!(received.ends_with(b"too many connections"), "{received:?}");
+    for client in &mut talking {
+        client.check(HealthCheckRequest::default()).await.expect("still there");
+    }
+    drop(talking);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_preface_is_silence() {
+    let server = spawn_server_with(new_folder(), |config| {
+        config.timeouts.first_byte = Duration::from_millis(100);
+    })
+    .await;
+    let mut half = socket(&server).await;
+    half.write_all(&PREFACE[..10]).await.expect("sent");
+    end_of(half).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_pings_ends_its_connection_and_no_other() {
+    let server = spawn_server_with(new_folder(), |_| {}).await;
+    let mut flood = socket(&server).await;
+    flood.write_all(&[PREFACE, SETTINGS].concat()).await.expect("sent");
+    let pings = b"\0\0\x08\x06\0\0\0\0\0pingping".repeat(1_000);
+    let sent = async {
+        let mut n = 0;
+        // Nothing is read, so that the answers pile up too.
+        while flood.write_all(&pings).await.is_ok() {
+            n += 1_000;
+        }
+        n
+    };
+    let sent: u32 = timeout(PATIENCE, sent).await.expect("the server ends the connection");
+    assert!(sent >= 9_000, "{sent}");
+    is_answered(&server).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_of_its_replies_is_cut_off() {
+    let server = spawn_server_with(new_folder(), |config| {
+        config.timeouts.untaken_reply = Duration::from_millis(400);
+        config.timeouts.first_byte = Duration::from_millis(100);
+    })
+    .await;
+    let socket = socket(&server).await;
+    // Room for nothing, not even for one reply.
+    let (client, connection) = h2::client::Builder::new()
+        .initial_window_size(0)
+        .handshake::<_, bytes::Bytes>(socket)
+        .await
+        .expect("HTTP/2");
+    let ended = tokio::spawn(connection);
+    let mut client = client.ready().await.expect("room");
+    let sentences = vec!["The minister denied it.".to_owned(); 50];
+    let message = BatchClassifyRequest { sentences, options: None }.encode_to_vec();
+    let length = u32::try_from(message.len()).expect("a short message").to_be_bytes();
+    let request = http::Request::post(format!(
+        "http://{}/dictum.v1.ClassifierService/BatchClassify",
+        server.address
+    ))
+    .header("content-type", "application/grpc")
+    .header("te", "trailers")
+    .body(())
+    .expect("a request");
+    let (response, mut body) = client.send_request(request, false).expect("sent");
+    let framed = [&[0][..], &length, &message].concat();
+    body.send_data(framed.into(), true).expect("sent");
+    let response = response.await.expect("headers");
+    drop(timeout(PATIENCE, ended).await.expect("the server ends the connection"));
+    drop(response);
+    is_answered(&server).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_connection_is_told_to_go_and_no_call_is_lost() {
+    let server = spawn_server_with(new_folder(), |config| {
+        config.timeouts.connection_age = Duration::from_millis(100);
+    })
+    .await;
+    // A channel connects again by itself.
+    let mut client = server.classifier().await;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(1) {
+        let request = ClassifyRequest { sentence: "No.".to_owned(), options: None };
+        client.classify(request).await.expect("an answer");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn load_balancers_have_time_to_see_that_the_server_stops() {
+    let pause = Duration::from_millis(300);
+    let server =
+        spawn_server_with(new_folder(), |config| config.timeouts.shutdown_pause = pause).await;
+    let address = server.address;
+    let mut health = server.health().await;
+    let mut classifier = server.classifier().await;
+    let began = Instant::now();
+    let ended = server.begin_stop();
+    while health.check(HealthCheckRequest::default()).await.expect("a state").get_ref().status == 1
+    {
+        assert!(began.elapsed() < pause, "said in time");
+    }
+    TcpStream::connect(address).await.expect("connections are taken during the pause");
+    let request = ClassifyRequest { sentence: "No.".to_owned(), options: None };
+    classifier.classify(request).await.expect("calls are answered during the pause");
+    ended.await.expect("no panic").expect("no error");
+    assert!(began.elapsed() >= pause);
+}
