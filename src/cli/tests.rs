@@ -30,7 +30,7 @@ fn shell_words(line: &str) -> Vec<String> {
             (_, None) => {}
         }
     }
-    words.into_iter().take_while(|word| word != "<").collect()
+    words.into_iter().take_while(|word| !matches!(&**word, "<" | ">>")).collect()
 }
 
 #[test]

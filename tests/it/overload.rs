@@ -142,9 +142,12 @@ async fn a_panic_in_a_handler_a_stream_or_a_job_is_internal_and_the_server_lives
         let refused = client.classify_text(text).await;
         assert_error(&refused.expect_err("a panic"), Code::Internal, "INTERNAL");
         let item = |sentence| StreamClassifyRequest { sentence, ..Default::default() };
-        let items = tokio_stream::iter([item("No.".to_owned()), item(panic())]);
-        let mut answers = client.stream_classify(items).await.expect("a stream").into_inner();
+        let (items, stream) = tokio::sync::mpsc::channel(1);
+        items.send(item("No.".to_owned())).await.expect("room");
+        let stream = tokio_stream::wrappers::ReceiverStream::new(stream);
+        let mut answers = client.stream_classify(stream).await.expect("a stream").into_inner();
         answers.next().await.expect("an answer").expect("to the first item");
+        items.send(item(panic())).await.expect("room");
         let refused = answers.next().await.expect("an end").expect_err("a panic");
         assert_error(&refused, Code::Internal, "INTERNAL");
         client.classify(request()).await.expect("the server lives");
