@@ -56,6 +56,8 @@ enum Refusal {
     ExpiredToken,
     /// It may do other things.
     NoRole(Role),
+    /// It may do nothing.
+    NoRoles,
     /// There is no such method.
     NoMethod,
 }
@@ -121,9 +123,9 @@ impl Authority {
 
 fn check(access: Access, roles: Roles) -> Result<(), Refusal> {
     match access {
-        Access::Everyone | Access::AnyRole if !roles.is_empty() => Ok(()),
         Access::Everyone => Ok(()),
-        Access::AnyRole => Err(Refusal::NoRole(Role::Classify)),
+        Access::AnyRole if roles.is_empty() => Err(Refusal::NoRoles),
+        Access::AnyRole => Ok(()),
         Access::Role(role) if roles.has(role) => Ok(()),
         Access::Role(role) => Err(Refusal::NoRole(role)),
         Access::Nobody => Err(Refusal::NoMethod),
@@ -181,6 +183,9 @@ impl Refusal {
             Self::NoRole(role) => {
                 let text = format!("the role {} is needed", role.name());
                 status::of_server(Code::PermissionDenied, "ROLE_MISSING", &text)
+            }
+            Self::NoRoles => {
+                status::of_server(Code::PermissionDenied, "ROLE_MISSING", "a role is needed")
             }
             Self::NoMethod => {
                 status::of_server(Code::Unimplemented, "UNIMPLEMENTED", "there is no such method")
