@@ -190,6 +190,8 @@ fn store(error: &StoreError) -> Answer {
             Answer::new(Code::FailedPrecondition, "VERSIONS_EXHAUSTED").with("model", name)
         }
         StoreError::Unstorable(_) => Answer::new(Code::Internal, "INTERNAL"),
+        StoreError::Remote { .. } => Answer::new(Code::Unavailable, "STORE_UNAVAILABLE").passing(),
+        StoreError::UnknownPlace { .. } => Answer::new(Code::Internal, "STORE_FAILED"),
         StoreError::Io { source, .. } => match disk(source.kind()) {
             Some(Disk::Full) => Answer::new(Code::ResourceExhausted, "STORE_FULL"),
             Some(Disk::ReadOnly) => Answer::new(Code::FailedPrecondition, "STORE_READ_ONLY"),

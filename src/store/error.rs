@@ -91,6 +91,24 @@ pub enum StoreError {
         /// What is wrong with its signature.
         problem: SignatureError,
     },
+    /// There are no such places for models.
+    #[error("{place}: {problem}")]
+    UnknownPlace {
+        /// What was given as one.
+        place: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The object storage did not answer, or refused.
+    #[error("the object storage did not {action} {place}")]
+    Remote {
+        /// What was to be done, as a verb.
+        action: &'static str,
+        /// The object or prefix, as a URL.
+        place: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The operating system refused.
     #[error("{action} {path}")]
     Io {
@@ -108,6 +126,15 @@ impl StoreError {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// Returns what makes an error of an object store one of the store.
+    #[cfg(feature = "object-storage")]
+    pub(super) fn remote<E>(action: &'static str, place: PathBuf) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        move |source| Self::Remote { action, place, source: Box::new(source) }
     }
 }
 

@@ -3,8 +3,10 @@
 //! - `name`: which names a model may have.
 //! - [`format`](mod@format): one model as bytes, in the safetensors container, documented in full.
 //! - `repository`: numbered versions of named models, and which of them is active.
+//! - `storage`: what a place for versions does, a folder or a bucket.
 //! - `folder`, `writer`: one model's folder, read and written.
 //! - `retention`: which versions are kept. `training`: one trainer at a time.
+//! - `remote`: versions in object storage, if the feature `object-storage` is on.
 //! - [`signature`]: who vouches for a version.
 //! - `watch`: word of changes.
 //! - `files`: the file operations all this is made of.
@@ -33,15 +35,22 @@
 //! through a loss of power (not through a kill) on the file system's journal. On a network mount they rest
 //! on what its server makes of `fsync`, and 8 on its support of `flock`. Guarantee 9 is about damage: a digest
 //! is no signature.
+//!
+//! In a bucket the same holds, with three differences: no lock is held, changes stand one behind the other by
+//! conditional puts, and a writer that does not get through in two seconds is told so; two may train at a
+//! time, and both versions are there; what a dead writer left is removed by the first publication a day later.
 
 mod error;
 mod files;
 mod folder;
 pub mod format;
 mod name;
+#[cfg(feature = "object-storage")]
+mod remote;
 mod repository;
 mod retention;
 pub mod signature;
+mod storage;
 mod training;
 mod watch;
 mod writer;

@@ -7,49 +7,58 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{
-    ModelName, Repository, StoreError,
+    StoreError,
     files::{Files, Kind, Lock},
-    folder::TRAINING,
+    folder::{ModelFolder, TRAINING},
     writer::create_folders,
 };
 
 /// The right to train a model, until it is dropped or its process ends, in whatever way.
 #[derive(Debug)]
 pub struct TrainingClaim {
+    #[allow(dead_code, reason = "held, not read")]
+    held: Option<Held>,
+}
+
+impl TrainingClaim {
+    /// A claim that holds nobody off, where trainers do not get in each other's way.
+    #[cfg(feature = "object-storage")]
+    pub(super) fn of_many() -> Self {
+        Self { held: None }
+    }
+}
+
+#[derive(Debug)]
+struct Held {
     folder: PathBuf,
     files: Arc<dyn Files>,
     /// `Some` until it is dropped.
     lock: Option<Lock>,
 }
 
-impl Repository {
-    /// Claims the right to train a model. Makes its folder, if there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::BeingTrained`] if another one has it; [`StoreError::NotPlain`] for a link;
-    /// [`StoreError::Io`] where nothing can be written, so that this too is known before the work.
-    pub fn begin_training(&self, name: &ModelName) -> Result<TrainingClaim, StoreError> {
-        let folder = self.folder(name);
-        if folder.entry(&folder.path)?.is_none() {
-            create_folders(folder.files, &folder.path)?;
+/// Claims the right to train a model in a folder; see [`Repository::begin_training`](super::Repository).
+pub(super) fn begin(
+    folder: ModelFolder<'_>,
+    files: Arc<dyn Files>,
+) -> Result<TrainingClaim, StoreError> {
+    if folder.entry(&folder.path)?.is_none() {
+        create_folders(folder.files, &folder.path)?;
+    }
+    folder.check_plain()?;
+    let path = folder.path.join(TRAINING);
+    if folder.entry(&path)?.is_some_and(|entry| entry.kind != Kind::File) {
+        return Err(StoreError::NotPlain { path });
+    }
+    match folder.files.try_lock(&path).map_err(StoreError::io("lock", &path))? {
+        Some(lock) => {
+            let held = Held { folder: folder.path, files, lock: Some(lock) };
+            Ok(TrainingClaim { held: Some(held) })
         }
-        folder.check_plain()?;
-        let path = folder.path.join(TRAINING);
-        if folder.entry(&path)?.is_some_and(|entry| entry.kind != Kind::File) {
-            return Err(StoreError::NotPlain { path });
-        }
-        match folder.files.try_lock(&path).map_err(StoreError::io("lock", &path))? {
-            Some(lock) => {
-                let files = self.files();
-                Ok(TrainingClaim { folder: folder.path, files, lock: Some(lock) })
-            }
-            None => Err(StoreError::BeingTrained { name: name.clone() }),
-        }
+        None => Err(StoreError::BeingTrained { name: folder.name.clone() }),
     }
 }
 
-impl Drop for TrainingClaim {
+impl Drop for Held {
     /// Removes the lock's file, and the folder where the training gave it nothing: a training that fails
     /// leaves everything as it was.
     fn drop(&mut self) {
@@ -64,7 +73,7 @@ impl Drop for TrainingClaim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::arbitrary;
+    use crate::{model::arbitrary, store::Repository};
 
     #[test]
     fn a_second_trainer_is_told_and_a_failed_training_leaves_nothing() {

@@ -9,7 +9,7 @@ use std::{
 
 use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::{Repository, StoreError, folder::ACTIVE};
+use super::{StoreError, folder::ACTIVE};
 
 /// Gives word until it is dropped.
 #[derive(Debug)]
@@ -17,28 +17,23 @@ pub struct Watch {
     _watcher: RecommendedWatcher,
 }
 
-impl Repository {
-    /// Calls `changed`, on a thread of its own, when a pointer may have moved or a model may have come.
-    /// One change may give several calls.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Io`] if the folder is not there (kind `NotFound`), or the operating system cannot watch
-    /// it.
-    pub fn watch(&self, changed: impl Fn() + Send + 'static) -> Result<Watch, StoreError> {
-        let root = absolute(self.root()).map_err(StoreError::io("watch", self.root()))?;
-        let refused = |error: notify::Error| StoreError::io("watch", self.root())(cause(error));
-        let watched = root.clone();
-        let hear = move |event: notify::Result<Event>| {
-            // An error means that something was missed.
-            if event.map_or(true, |event| matters(&event, &watched)) {
-                changed();
-            }
-        };
-        let mut watcher = RecommendedWatcher::new(hear, Config::default()).map_err(refused)?;
-        watcher.watch(&root, RecursiveMode::Recursive).map_err(refused)?;
-        Ok(Watch { _watcher: watcher })
-    }
+/// Begins to watch a folder of models; see [`Repository::watch`](super::Repository::watch).
+pub(super) fn begin(
+    folder: &Path,
+    changed: impl Fn() + Send + 'static,
+) -> Result<Watch, StoreError> {
+    let root = absolute(folder).map_err(StoreError::io("watch", folder))?;
+    let refused = |error: notify::Error| StoreError::io("watch", folder)(cause(error));
+    let watched = root.clone();
+    let hear = move |event: notify::Result<Event>| {
+        // An error means that something was missed.
+        if event.map_or(true, |event| matters(&event, &watched)) {
+            changed();
+        }
+    };
+    let mut watcher = RecommendedWatcher::new(hear, Config::default()).map_err(refused)?;
+    watcher.watch(&root, RecursiveMode::Recursive).map_err(refused)?;
+    Ok(Watch { _watcher: watcher })
 }
 
 /// Whether a pointer may have moved, or a model's folder come. Reading, which whoever hears of it does,
@@ -67,7 +62,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::arbitrary;
+    use crate::{model::arbitrary, store::Repository};
 
     const PATIENCE: Duration = Duration::from_secs(60);
     /// Longer than an event takes.

@@ -59,7 +59,7 @@ impl Watching {
         }
         let changed = Arc::clone(changed);
         match models.repository.watch(move || changed.notify_one()) {
-            Ok(watch) => Self { watch: Some(watch), is_told: false },
+            Ok(watch) => Self { watch, is_told: false },
             Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => self,
             Err(error) => {
                 if !self.is_told {

@@ -150,9 +150,12 @@ impl Models {
         let Version { name, version: number } = version;
         match self.read_and_keep(version) {
             Ok(served) => Ok(served),
-            Err(error @ (StoreError::UnknownModel { .. } | StoreError::UnknownVersion { .. })) => {
-                Err(error.into())
-            }
+            Err(
+                // Nothing is wrong with the version, or there is none.
+                error @ (StoreError::UnknownModel { .. }
+                | StoreError::UnknownVersion { .. }
+                | StoreError::Remote { .. }),
+            ) => Err(error.into()),
             Err(error) => {
                 tracing::error!(model = %name, version = number, error = chain(&error), "not loaded");
                 Err(self.memory.keep_failure(version, &error))

@@ -1,42 +1,38 @@
-//! Numbered, immutable versions of named models in one folder, and which version of each is active.
+//! Numbered, immutable versions of named models in one place, and which version of each is active.
 //!
-//! ```text
-//! ROOT/NAME/VERSION/model.safetensors
-//! ROOT/NAME/VERSION/signature
-//! ROOT/NAME/active
-//! ```
-//!
-//! Many processes may use one folder. Calls block on the file system; the heavy ones are
-//! [`Repository::load`] and [`Repository::publish`].
+//! What a model is, who vouches for it and how long it is kept is decided here; how versions are kept
+//! is for the place: `in_folder`, or `remote` for object storage. Many processes may use
+//! one place. Calls block; the heavy ones are [`Repository::load`] and [`Repository::publish`].
+
+mod in_folder;
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use super::{
-    ModelName, Retention, Signature, SignatureError, Signatures, Signer, StoreError,
-    files::{Entry, Files, Kind, OsFiles},
-    folder::{ModelFolder, Pointer},
+    ModelName, Retention, Signature, SignatureError, Signatures, Signer, StoreError, TrainingClaim,
+    Watch,
+    files::{Files, OsFiles},
     format::{self, Description},
     signature::Subject,
-    writer::{Writer, create_folders},
+    storage::{NewVersion, Part, Storage},
 };
 use crate::model::Parts;
+use in_folder::InFolder;
+
+/// What is wrong with a place that begins otherwise.
+const UNKNOWN_SCHEME: &str = "expected a folder, s3://, gs://, az:// or file://";
 
 /// How long a writer waits for another one.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
-/// Longest model file in bytes; a longer one is refused before it is read.
-const MAX_MODEL_BYTES: u64 = 16 << 30;
-
-/// A folder of models.
+/// The models in one place.
 #[derive(Debug, Clone)]
 pub struct Repository {
-    root: PathBuf,
-    files: Arc<dyn Files>,
+    storage: Arc<dyn Storage>,
     retention: Retention,
     lock_wait: Duration,
     signatures: Signatures,
@@ -56,33 +52,52 @@ pub struct VersionInfo {
 }
 
 impl Repository {
-    /// Opens a folder of models and removes what dead writers left in it. A folder that does not exist is an
-    /// empty repository; it is made when the first model is published.
+    /// Opens a folder of models, and removes what dead writers left in it, or a bucket, given as
+    /// `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`; `file:///FOLDER` is a folder too. A
+    /// place that does not exist is an empty repository. A folder is made when the first model is published, a
+    /// bucket is not.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`] if `root` cannot be listed, or is no folder. Leftovers that cannot be removed are
-    /// logged only: they are in nobody's way but the next writer's.
-    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        Self::open_with(Arc::new(OsFiles), root.into())
+    /// [`StoreError::Io`] if a folder cannot be listed, or is none. Leftovers that cannot be removed are
+    /// logged only: they are in nobody's way but the next writer's. [`StoreError::UnknownPlace`] for other
+    /// schemes, and for a bucket if this program was built without the feature `object-storage`;
+    /// [`StoreError::Remote`] if what the environment says of the bucket cannot be right. The bucket itself is
+    /// not asked yet. What is seen of it is kept in the user's cache folder.
+    pub fn open(place: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let place = place.into();
+        match place.to_str().and_then(|text| text.split_once("://")) {
+            None => Self::open_with(Arc::new(OsFiles), place),
+            Some(("file", folder)) => Self::open_with(Arc::new(OsFiles), folder.into()),
+            Some(("s3" | "gs" | "az", _)) => Self::open_bucket(&place),
+            Some(_) => Err(StoreError::UnknownPlace { place, problem: UNKNOWN_SCHEME }),
+        }
     }
 
     /// Opens a folder of models by means of these file operations.
     pub(super) fn open_with(files: Arc<dyn Files>, root: PathBuf) -> Result<Self, StoreError> {
-        let repository = Self {
-            root,
-            files,
+        Ok(Self::over(Arc::new(InFolder::open(files, root)?)))
+    }
+
+    #[cfg(feature = "object-storage")]
+    fn open_bucket(place: &Path) -> Result<Self, StoreError> {
+        Ok(Self::over(Arc::new(super::remote::Bucket::open(place)?)))
+    }
+
+    #[cfg(not(feature = "object-storage"))]
+    fn open_bucket(place: &Path) -> Result<Self, StoreError> {
+        let problem = "this program was built without the feature object-storage";
+        Err(StoreError::UnknownPlace { place: place.to_owned(), problem })
+    }
+
+    /// The models that are kept there.
+    pub(super) fn over(storage: Arc<dyn Storage>) -> Self {
+        Self {
+            storage,
             retention: Retention::default(),
             lock_wait: LOCK_WAIT,
             signatures: Signatures::default(),
-        };
-        for name in repository.folders()? {
-            if let Err(error) = repository.sweep(&name) {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(model = %name, error, "leftovers of a dead writer stay");
-            }
         }
-        Ok(repository)
     }
 
     /// Sets which versions are kept when another is published; all of them, unless set.
@@ -109,10 +124,10 @@ impl Repository {
         &self.signatures
     }
 
-    /// The folder.
+    /// The folder, or the URL of the bucket: what stands before the paths in errors.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.root
+        self.storage.root()
     }
 
     /// Returns the models that have a version, in ascending order. One whose folder cannot be read is
@@ -120,11 +135,9 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`] if the folder cannot be listed.
+    /// [`StoreError::Io`] if the folder cannot be listed, [`StoreError::Remote`] if the bucket cannot.
     pub fn names(&self) -> Result<Vec<ModelName>, StoreError> {
-        let mut names = self.folders()?;
-        names.retain(|name| !self.folder(name).versions().is_ok_and(|found| found.is_empty()));
-        Ok(names)
+        self.storage.names()
     }
 
     /// Returns the versions of a model, in ascending order.
@@ -134,7 +147,7 @@ impl Repository {
     /// [`StoreError::UnknownModel`] if it has none; [`StoreError::Record`] if the pointer to the
     /// active version is unreadable; [`StoreError::Io`].
     pub fn versions(&self, name: &ModelName) -> Result<Vec<VersionInfo>, StoreError> {
-        let versions = list(&self.folder(name))?;
+        let versions = self.storage.versions(name)?;
         if versions.is_empty() {
             return Err(StoreError::UnknownModel { name: name.clone() });
         }
@@ -148,9 +161,7 @@ impl Repository {
     /// [`StoreError::UnknownModel`], [`StoreError::UnknownVersion`]; [`StoreError::Record`] if the pointer to
     /// the active version is unreadable; [`StoreError::NotPlain`], [`StoreError::Io`].
     pub fn version(&self, name: &ModelName, version: u64) -> Result<VersionInfo, StoreError> {
-        let folder = self.folder(name);
-        let (_, file) = folder.model_file(version)?;
-        Ok(info(version, &file, folder.pointer()?))
+        self.storage.version(name, version)
     }
 
     /// Returns the active version of a model, or `None` where there is none.
@@ -159,12 +170,7 @@ impl Repository {
     ///
     /// [`StoreError::Record`] if the pointer is unreadable; [`StoreError::Io`].
     pub fn active(&self, name: &ModelName) -> Result<Option<u64>, StoreError> {
-        let folder = self.folder(name);
-        match folder.check_plain() {
-            Ok(()) => Ok(folder.pointer()?.map(|pointer| pointer.active)),
-            Err(StoreError::UnknownModel { .. }) => Ok(None),
-            Err(e) => Err(e),
-        }
+        self.storage.active(name)
     }
 
     /// Reads one version of a model.
@@ -175,7 +181,7 @@ impl Repository {
     /// what was written; [`StoreError::Untrusted`] if the signature that is asked for is not there or does not
     /// fit; [`StoreError::NotPlain`], [`StoreError::Io`].
     pub fn load(&self, name: &ModelName, version: u64) -> Result<Parts, StoreError> {
-        let (path, file) = self.read_whole(name, version)?;
+        let (path, file) = self.storage.read(name, version, Part::Whole)?;
         self.check_trust(Subject { name, version, file: &file })?;
         format::decode(&file).map_err(|problem| StoreError::Corrupt { path, problem })
     }
@@ -187,14 +193,14 @@ impl Repository {
     ///
     /// Those of [`Self::load`].
     pub fn describe(&self, name: &ModelName, version: u64) -> Result<Description, StoreError> {
-        let read = |n_bytes| move |path: &Path| self.files.read_first(path, n_bytes);
-        let (path, first) = self.read(name, version, read(format::LENGTH_BYTES))?;
+        let read = |n_bytes| self.storage.read(name, version, Part::First(n_bytes));
+        let (path, first) = read(format::LENGTH_BYTES)?;
         let corrupt = |problem| StoreError::Corrupt { path, problem };
         let n_bytes = match format::header_end(&first) {
             Ok(n_bytes) => n_bytes,
             Err(problem) => return Err(corrupt(problem)),
         };
-        let (_, start) = self.read(name, version, read(n_bytes))?;
+        let (_, start) = read(n_bytes)?;
         format::describe(&start).map_err(corrupt)
     }
 
@@ -210,9 +216,7 @@ impl Repository {
         name: &ModelName,
         version: u64,
     ) -> Result<Option<Signature>, StoreError> {
-        let folder = self.folder(name);
-        folder.model_file(version)?;
-        let content = folder.signature(version)?;
+        let content = self.storage.signature(name, version)?;
         let untrusted = |problem| untrusted(name, version, problem);
         content.map(|content| Signature::parse(&content).map_err(untrusted)).transpose()
     }
@@ -229,7 +233,7 @@ impl Repository {
         version: u64,
     ) -> Result<Option<Signature>, StoreError> {
         let Some(signature) = self.signature(name, version)? else { return Ok(None) };
-        let (_, file) = self.read_whole(name, version)?;
+        let (_, file) = self.storage.read(name, version, Part::Whole)?;
         let fits = signature.check(Subject { name, version, file: &file });
         fits.map_err(|problem| untrusted(name, version, problem))?;
         Ok(Some(signature))
@@ -243,10 +247,10 @@ impl Repository {
     /// what was written: it is not signed then; [`StoreError::Busy`] if another writer did not finish in time;
     /// [`StoreError::NotPlain`], [`StoreError::Io`].
     pub fn sign(&self, name: &ModelName, version: u64, signer: &Signer) -> Result<(), StoreError> {
-        let writer = self.existing(name, version)?;
-        let (path, file) = self.read_whole(name, version)?;
+        let (path, file) = self.storage.read(name, version, Part::Whole)?;
         format::decode(&file).map_err(|problem| StoreError::Corrupt { path, problem })?;
-        writer.sign(version, signer.sign(Subject { name, version, file: &file }))
+        let signature = signer.sign(Subject { name, version, file: &file });
+        self.storage.sign(name, version, signature, self.lock_wait)
     }
 
     /// Reads the active version of a model, and returns its number with it.
@@ -277,20 +281,16 @@ impl Repository {
     ///
     /// [`StoreError::Busy`] if another writer did not finish in time; [`StoreError::Unstorable`],
     /// [`StoreError::Exhausted`], [`StoreError::NotPlain`], [`StoreError::Record`], [`StoreError::Io`].
-    /// In a few of the last kind the version is there all the same, whole.
+    /// In a few of the last kind, and of [`StoreError::Remote`], the version is there all the same, whole.
     pub fn publish(&self, name: &ModelName, parts: &Parts) -> Result<u64, StoreError> {
         let file = format::encode(parts).map_err(StoreError::Unstorable)?;
-        let folder = self.folder(name);
-        if folder.versions()?.is_empty() {
-            create_folders(&*self.files, &folder.path)?;
-        }
-        let writer = Writer::acquire(folder, self.lock_wait)?;
-        let version = writer.publish(&file, self.signatures.signer())?;
-        if let Err(error) = self.retain(&writer) {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(model = %name, error, "old versions stay");
-        }
-        Ok(version)
+        let new = NewVersion {
+            file: &file,
+            signer: self.signatures.signer(),
+            retention: self.retention,
+            wait: self.lock_wait,
+        };
+        self.storage.publish(name, &new)
     }
 
     /// Makes a version the active one, and returns the version that was active until now. Any version
@@ -301,7 +301,7 @@ impl Repository {
     /// [`StoreError::UnknownModel`], [`StoreError::UnknownVersion`]; [`StoreError::Busy`] if another writer did
     /// not finish in time; [`StoreError::NotPlain`], [`StoreError::Io`].
     pub fn activate(&self, name: &ModelName, version: u64) -> Result<Option<u64>, StoreError> {
-        self.existing(name, version)?.activate(version)
+        self.storage.activate(name, version, self.lock_wait)
     }
 
     /// Deletes a version.
@@ -312,35 +312,27 @@ impl Repository {
     /// [`StoreError::UnknownVersion`]; [`StoreError::Busy`] if another writer did not finish in time;
     /// [`StoreError::NotPlain`], [`StoreError::Record`], [`StoreError::Io`].
     pub fn delete(&self, name: &ModelName, version: u64) -> Result<(), StoreError> {
-        self.existing(name, version)?.delete(version)
+        self.storage.delete(name, version, self.lock_wait)
     }
 
-    /// Locks the folder of a model that has this version, so that no lock is made where no model is.
-    fn existing<'a>(&'a self, name: &'a ModelName, version: u64) -> Result<Writer<'a>, StoreError> {
-        let folder = self.folder(name);
-        folder.model_file(version)?;
-        Writer::acquire(folder, self.lock_wait)
+    /// Claims the right to train a model. Makes its folder, if it is to have one and there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::BeingTrained`] if another one has it; [`StoreError::NotPlain`] for a link;
+    /// [`StoreError::Io`] where nothing can be written, so that this too is known before the work.
+    pub fn begin_training(&self, name: &ModelName) -> Result<TrainingClaim, StoreError> {
+        self.storage.begin_training(name)
     }
 
-    /// Reads bytes of the file of a version, and returns its path with them.
-    fn read(
-        &self,
-        name: &ModelName,
-        version: u64,
-        read: impl FnOnce(&Path) -> io::Result<Vec<u8>>,
-    ) -> Result<(PathBuf, Vec<u8>), StoreError> {
-        let folder = self.folder(name);
-        let (path, _) = folder.model_file(version)?;
-        match read(&path) {
-            Ok(bytes) => Ok((path, bytes)),
-            // It was deleted since we looked.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(folder.unknown(version)?),
-            Err(e) => Err(StoreError::io("read", &path)(e)),
-        }
-    }
-
-    fn read_whole(&self, name: &ModelName, version: u64) -> Result<(PathBuf, Vec<u8>), StoreError> {
-        self.read(name, version, |path| self.files.read(path, MAX_MODEL_BYTES))
+    /// Calls `changed`, on a thread of its own, when a pointer may have moved or a model may have come. One
+    /// change may give several calls. Returns `None` where the place gives no word of changes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] if the folder is not there (kind `NotFound`), or the operating system cannot watch it.
+    pub fn watch(&self, changed: impl Fn() + Send + 'static) -> Result<Option<Watch>, StoreError> {
+        self.storage.watch(Box::new(changed))
     }
 
     /// Refuses a version that none of the trusted keys signed, where there are such keys.
@@ -351,86 +343,10 @@ impl Repository {
         let checked = signature.and_then(|signature| trusted.check(&signature, subject));
         checked.map_err(|problem| untrusted(name, version, problem))
     }
-
-    pub(super) fn files(&self) -> Arc<dyn Files> {
-        Arc::clone(&self.files)
-    }
-
-    pub(super) fn folder<'a>(&'a self, name: &'a ModelName) -> ModelFolder<'a> {
-        ModelFolder { files: &*self.files, name, path: self.root.join(name.as_str()) }
-    }
-
-    /// Returns the names of the folders that could be a model's, in ascending order.
-    fn folders(&self) -> Result<Vec<ModelName>, StoreError> {
-        let names = match self.files.list(&self.root) {
-            Ok(names) => names,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(StoreError::io("list", &self.root)(e)),
-        };
-        let mut folders = Vec::new();
-        for name in names {
-            let Some(Ok(name)) = name.to_str().map(str::parse::<ModelName>) else { continue };
-            let folder = self.folder(&name);
-            if let Some(Entry { kind: Kind::Folder, .. }) = folder.entry(&folder.path)? {
-                folders.push(name);
-            }
-        }
-        folders.sort_unstable();
-        Ok(folders)
-    }
-
-    /// Removes what dead writers left; a living one is left alone.
-    fn sweep(&self, name: &ModelName) -> Result<(), StoreError> {
-        let folder = self.folder(name);
-        if folder.leftovers()?.is_empty() {
-            return Ok(());
-        }
-        match Writer::acquire(folder, Duration::ZERO) {
-            Ok(_) | Err(StoreError::Busy { .. }) => Ok(()),
-            Err(e) => Err(e),
-        }
-    }
-
-    fn retain(&self, writer: &Writer<'_>) -> Result<(), StoreError> {
-        let previous = writer.folder.pointer()?.and_then(|pointer| pointer.previous);
-        let versions = list(&writer.folder)?;
-        for version in self.retention.surplus(&versions, previous, SystemTime::now()) {
-            writer.delete(version)?;
-        }
-        Ok(())
-    }
 }
 
 fn untrusted(name: &ModelName, version: u64, problem: SignatureError) -> StoreError {
     StoreError::Untrusted { name: name.clone(), version, problem }
-}
-
-/// Returns the versions of a model, in ascending order.
-fn list(folder: &ModelFolder<'_>) -> Result<Vec<VersionInfo>, StoreError> {
-    let mut versions = folder.versions()?;
-    loop {
-        if versions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let pointer = folder.pointer()?;
-        if pointer.is_none_or(|p| versions.iter().any(|(version, _)| *version == p.active)) {
-            return Ok(versions.iter().map(|(v, file)| info(*v, file, pointer)).collect());
-        }
-        // The active version was published after we listed, or there is none of that number.
-        let seen = std::mem::replace(&mut versions, folder.versions()?);
-        if versions == seen {
-            return Ok(versions.iter().map(|(v, file)| info(*v, file, pointer)).collect());
-        }
-    }
-}
-
-fn info(version: u64, file: &Entry, pointer: Option<Pointer>) -> VersionInfo {
-    VersionInfo {
-        version,
-        active: pointer.is_some_and(|pointer| pointer.active == version),
-        size_bytes: file.len,
-        created: file.modified,
-    }
 }
 
 #[cfg(test)]

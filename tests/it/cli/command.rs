@@ -8,8 +8,11 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder with models and data, gone at the end of the test.
-pub(super) struct Home(TempDir);
+/// A folder with models and data, gone at the end of the test, and what else the program is told of the world.
+pub(super) struct Home {
+    folder: TempDir,
+    environment: Vec<(&'static str, String)>,
+}
 
 /// What a run of the program gave.
 #[derive(Debug)]
@@ -21,7 +24,13 @@ pub(super) struct Ran {
 
 impl Home {
     pub(super) fn new() -> Self {
-        Self(TempDir::new().expect("a temporary folder"))
+        Self { folder: TempDir::new().expect("a temporary folder"), environment: Vec::new() }
+    }
+
+    /// Tells the program more, from now on.
+    #[cfg(feature = "object-storage")]
+    pub(super) fn tell(&mut self, name: &'static str, value: impl Into<String>) {
+        self.environment.push((name, value.into()));
     }
 
     /// A home with a trained model `mine`, version 1, of the labels `card` and `charge`.
@@ -33,7 +42,7 @@ impl Home {
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
     }
 
     pub(super) fn models(&self) -> PathBuf {
@@ -66,6 +75,7 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dictum"));
         command.args(args).current_dir(self.path()).env_clear();
         command.env("DICTUM_MODELS", self.models());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -3,6 +3,8 @@
 mod classify;
 mod command;
 mod models;
+#[cfg(feature = "object-storage")]
+mod object_storage;
 mod planted;
 mod report;
 mod security;
