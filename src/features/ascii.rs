@@ -106,7 +106,7 @@ impl Masks {
 
     fn take_in(&mut self, bytes: u64, shift: u32) {
         let digit = within(bytes, b'0', b'9');
-        let letter = within(bytes | 0x20 * ONES, b'a', b'z');
+        let letter = within(bytes | (0x20 * ONES), b'a', b'z');
         let word = digit | letter | within(bytes, b'_', b'_');
         // White space as `char::is_whitespace` has it, and the separators that Python's `\s` adds.
         let space = within(bytes, b'\t', b'\r') | within(bytes, 0x1c, b' ');

@@ -18,6 +18,9 @@ pub(super) use suspects::suspects;
 use super::examples::{DataReport, Dataset, Finding, FindingCode};
 use super::{Observer, TrainError};
 
+/// Looks for one kind of finding: lines, each with what is to be said of it.
+type Look = fn(&Dataset) -> Vec<(u64, String)>;
+
 /// Returns the report of a dataset with what a look at its texts and labels adds: near duplicates, rows in
 /// another script or language than the others, labels with few examples, giveaways.
 ///
@@ -26,7 +29,7 @@ use super::{Observer, TrainError};
 /// [`TrainError::Cancelled`].
 pub fn examine(dataset: &Dataset, observer: &dyn Observer) -> Result<DataReport, TrainError> {
     let mut report = dataset.report.clone();
-    let steps: [(FindingCode, fn(&Dataset) -> Vec<(u64, String)>); 4] = [
+    let steps: [(FindingCode, Look); 4] = [
         (FindingCode::OtherScript, scripts::find),
         (FindingCode::OtherLanguage, languages::find),
         (FindingCode::FewExamples, few_examples::find),
