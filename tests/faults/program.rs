@@ -78,11 +78,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on a free port, and waits until it serves.
     pub(crate) fn start(models: &Path) -> Self {
-        let mut child = command(models, &["serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program runs");
+        let mut child =
+            command(models, &["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("the program runs");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let address = loop {
             let line = log.next().expect("it says where it listens").expect("text");
