@@ -13,7 +13,7 @@ import hpack
 import program
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, CONTINUATION = 0, 1, 3, 4, 6, 9
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 8, 9
 END_STREAM = ACK = 1
 END_HEADERS = 4
 
@@ -144,6 +144,8 @@ class Attack:
                 self.sent += 1
             except OSError:
                 self.ended += 1
+        # However long it took to open them: the server has three seconds to end them.
+        self.end = max(self.end, time.monotonic() + 3)
         while not self.is_over() and self.ended < n:
             for connection in list(connections):
                 try:

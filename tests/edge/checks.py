@@ -3,6 +3,7 @@ import asyncio
 import itertools
 import json
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -112,16 +113,20 @@ def deadlines(suite):
     """Calls that cannot be done in time, by a client that leaves the deadline to the server."""
     codes = {}
     with suite.server() as server:
-        calls = [("BatchClassify", program.batch(f"{CANARY} denied it, the minister said.", 10_000)),
-                 ("StreamClassify", None), ("Classify", None)]
+        # As long as fits into the first window of a stream: a job for the pool.
+        text = program.field(1, f"{CANARY} denied it, the minister said. ".encode() * 1_400)
+        calls = [("ClassifyText", text), ("StreamClassify", None), ("Classify", None)]
         host, port = server.address.rsplit(":", 1)
         deadlines = itertools.cycle(range(1, 51))
         n = 1_000
         for start in range(0, n, 20):
             with socket.create_connection((host, int(port)), timeout=30) as connection:
-                connection.sendall(attack.PREFACE + attack.frame(attack.SETTINGS))
+                # Room for every reply: what waits for its client is not the server's to end.
+                room = attack.frame(attack.SETTINGS, 0, 0, struct.pack(">HI", 4, 1 << 24))
+                room += attack.frame(attack.WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 26))
+                connection.sendall(attack.PREFACE + room)
                 for k in range(20):
-                    method, payload = calls[(start + k) % len(calls) if k < 2 else 1 + k % 2]
+                    method, payload = calls[0 if k == 0 else 1 + k % 2]
                     send_call(connection, 2 * k + 1, method, payload, next(deadlines))
                 for status in statuses(connection, 20):
                     codes[status] = codes.get(status, 0) + 1
@@ -147,9 +152,10 @@ def send_call(connection, stream, method, payload, millis):
     if payload is None:
         return
     body = attack.message(payload)
-    # As much as the server's first window takes; the rest would wait for more, as the deadline does.
-    for at in range(0, min(len(body), 240_000), 16_000):
+    assert len(body) < 65_535, "more than the first window of a stream"
+    for at in range(0, len(body), 16_000):
         connection.sendall(attack.frame(attack.DATA, 0, stream, body[at:at + 16_000]))
+    connection.sendall(attack.frame(attack.DATA, attack.END_STREAM, stream))
 
 
 def statuses(connection, n):
