@@ -194,8 +194,7 @@ def overload(suite):
     figures = (f"peak {peak:.0f}/s; at {offered:.1f} times: {goodput / peak:.0%} of it, p99 of accepted "
                f"{loaded:.0f} ms ({loaded / usual:.1f} x that at 70 %), of refusals {refused:.0f} ms, "
                f"{len(much['refused'])} refused, memory + {grown:.0f} MiB, others {much['others']}")
-    return figures, (goodput >= 0.9 * peak and loaded <= 2 * usual and not much["others"]
-                     and grown <= 128)
+    return figures, not much["others"] and grown <= 128, goodput >= 0.9 * peak, loaded <= 2 * usual
 
 
 def attacked(name):
@@ -216,8 +215,8 @@ def attacked(name):
         usual, p99 = (program.percentile(r["times"], 0.99) for r in (calm, during))
         figures = (f"others' p99 {p99:.1f} ms ({p99 / usual:.1f} x), errors {during['errors'] or 0}, memory "
                    f"+ {most - before:.0f} MiB; {attacker['sent']} sent, ended {attacker['ended']} times")
-        return figures, (p99 <= 3 * usual and not during["errors"] and most - before <= 64
-                         and attacker["ended"] > 0)
+        return (figures, not during["errors"] and most - before <= 64 and attacker["ended"] > 0,
+                p99 <= 3 * usual)
     return check
 
 
