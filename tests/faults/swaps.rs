@@ -79,9 +79,12 @@ pub(crate) fn swaps(scale: Scale) -> Survived {
         late / 1024,
         f64::from(n_swaps) / seconds,
     );
-    assert!(late < early + MAX_GROWTH_KIB, "memory grows: {found}: {memory:?} KiB");
-    // In a short run there are too few swaps, and whatever else the machine does, for a figure.
-    assert!(scale == Scale::Short || p99 <= 2.0 * p99_alone, "slow: {found}");
+    // In a short run there are too few swaps, and too much else on the machine, for either figure to be held
+    // against anything.
+    if scale == Scale::Long {
+        assert!(late < early + MAX_GROWTH_KIB, "memory grows: {found}: {memory:?} KiB");
+        assert!(p99 <= 2.0 * p99_alone, "slow: {found}");
+    }
     Survived::new(n_swaps as usize, found)
 }
 
