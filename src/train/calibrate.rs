@@ -16,6 +16,9 @@ const N_GROUPS: usize = 4;
 const STRENGTHS: [f64; 4] = [1.0, 4.0, 16.0, 64.0];
 /// From so many examples on the weakest ridge is taken: it no longer matters.
 const MANY_EXAMPLES: usize = 2_000;
+/// How far apart scores are at least, in nats (their root mean square), where examples are too few to
+/// vouch for any view. Enough to tell which label is the likelier one, and too little to claim much.
+const UNVOUCHED_SPREAD: f64 = 0.2;
 
 /// One way to finish a model, with an honest judgement.
 #[derive(Debug)]
@@ -52,7 +55,32 @@ impl Problem<'_> {
                 best = best.or_better(self.calibrate(&scores, pool));
             }
         }
-        best
+        self.told_apart(&scores, best)
+    }
+
+    /// Where examples are few, lets scores tell labels apart at least a little, though held-out examples
+    /// speak against it: of a handful each counts against its own label when it is left out.
+    fn told_apart(&self, scores: &Scores<'_>, mut outcome: Outcome) -> Outcome {
+        if self.labels.len() >= MANY_EXAMPLES {
+            return outcome;
+        }
+        let all: Vec<usize> = (0..self.labels.len()).collect();
+        if let Some(weights) = scores.spread_out(&all, &outcome.pool.weights, UNVOUCHED_SPREAD) {
+            outcome.pool.weights = weights;
+            outcome.judged =
+                all.iter().map(|example| self.judge(scores, *example, &outcome.pool)).collect();
+        }
+        outcome
+    }
+
+    /// Judges an example by scores that did not count its fold.
+    fn judge(&self, scores: &Scores<'_>, example: usize, pool: &Pool) -> Judged {
+        let mut z = vec![0.0; self.priors.len()];
+        scores.pooled(example, &pool.weights, &pool.offsets, &mut z);
+        log_softmax(&mut z);
+        z.iter_mut().for_each(|z| *z = z.exp());
+        let right = self.labels.get(example).copied().unwrap_or_default();
+        Judged::new(&z, Some(right.into()))
     }
 
     /// Judges scores that were made without the example's fold, with weights and offsets fitted anew
@@ -65,13 +93,8 @@ impl Problem<'_> {
             let outside: Vec<usize> =
                 others.flat_map(|(_, folds)| members(self.folds, folds)).collect();
             let fitted = scores.fit(&outside, &pool);
-            let mut z = vec![0.0; self.priors.len()];
             for example in members(self.folds, folds) {
-                scores.pooled(example, &fitted.weights, &fitted.offsets, &mut z);
-                log_softmax(&mut z);
-                z.iter_mut().for_each(|z| *z = z.exp());
-                let right = self.labels.get(example).copied().unwrap_or_default();
-                judged.push((example, Judged::new(&z, Some(right.into()))));
+                judged.push((example, self.judge(scores, example, &fitted)));
             }
         }
         judged.sort_unstable_by_key(|(example, _)| *example);
@@ -115,7 +138,7 @@ impl Problem<'_> {
         let start = Pool { weights, offsets: no_priors.clone(), ..selection.pool.clone() };
         let all: Vec<usize> = (0..self.labels.len()).collect();
         let pool = scores.fit(&all, &start);
-        let outcome = self.calibrate(&scores, pool);
+        let outcome = self.told_apart(&scores, self.calibrate(&scores, pool));
         Ok(Some(Outcome { refined: Some((refined.ridge, refined.weights)), ..outcome }))
     }
 

@@ -93,6 +93,26 @@ impl Scores<'_> {
         curvatures.map(|(c, ridge)| (0.5 * c + 2.0 * ridge).max(1e-9).recip()).collect()
     }
 
+    /// Adds to each weight what makes the scores so far apart (the root mean square of each view's, added
+    /// up); `None` where they are already.
+    pub(super) fn spread_out(
+        &self,
+        examples: &[usize],
+        weights: &[f64],
+        spread: f64,
+    ) -> Option<Vec<f64>> {
+        let spreads: Vec<f64> =
+            (0..weights.len()).map(|view| self.mean_square(examples, view).sqrt()).collect();
+        let present: f64 = weights.iter().zip(&spreads).map(|(w, s)| w * s).sum();
+        let told = spreads.iter().filter(|s| **s > 0.0).count();
+        if present >= spread || told == 0 {
+            return None;
+        }
+        let missing = (spread - present) / real(told);
+        let weight = |(w, s): (&f64, &f64)| if *s > 0.0 { w + missing / s } else { *w };
+        Some(weights.iter().zip(&spreads).map(weight).collect())
+    }
+
     fn mean_square(&self, examples: &[usize], view: usize) -> f64 {
         let square =
             |e: &usize| self.row(view, *e).iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();

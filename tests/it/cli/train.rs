@@ -77,6 +77,26 @@ fn every_setting_of_the_estimator_can_be_given() {
 }
 
 #[test]
+fn little_data_tells_the_likelier_label_and_claims_little() {
+    let home = Home::new();
+    let csv = home.file(
+        "shop.csv",
+        "text,label\nWhere is my parcel?,delivery\nWhen will the order arrive?,delivery\n\
+         The courier never came.,delivery\n\"It was left next door, not with me.\",delivery\n\
+         I want my money back.,refund\nHow do I return the shoes?,refund\n\
+         \"Please refund me, the lamp is broken.\",refund\nYou charged me twice.,refund\n",
+    );
+    home.run(&["train", &csv, "--model", "shop"]).done();
+    for (sentence, label) in [("Where is the parcel?", "delivery"), ("My money back!", "refund")] {
+        let answer = home.run(&["classify", "--model", "shop", "--json", sentence]).json();
+        let best = &answer["classification"]["scores"][0];
+        assert_eq!(best["label"], label, "{answer}");
+        let probability = best["probability"].as_f64().expect("a number");
+        assert!((0.5..0.9).contains(&probability), "{answer}");
+    }
+}
+
+#[test]
 fn a_small_training_says_what_to_expect() {
     let home = Home::new();
     let csv = home.file(
