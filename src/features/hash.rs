@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn hashes_are_the_ones_of_the_file_format() {
-        // Values computed with Python's xxhash and big integers: tests/reference/hashes.py.
+        // Values computed with Python's xxhash and big integers, as tests/format/read_model.py does.
         assert_eq!(token("denied"), 0xb762_98f2_8a52_b297);
         assert_eq!(extend(1, 2), 0xdaa6_6d2c_7ddf_743e);
     }
