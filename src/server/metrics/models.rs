@@ -1,5 +1,5 @@
 //! The versions that answer, and what they have answered. Series come and go with the versions; their number
-//! is bounded by [`MAX_MODELS`] and by the labels that a [`Tally`] counts apart.
+//! is bounded by [`MAX_MODELS`] and by the labels that a tally counts apart.
 
 use std::fmt;
 use std::sync::Arc;
