@@ -22,7 +22,7 @@ pub(crate) struct Pair {
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         let pem = params.self_signed(&key).expect("a certificate").pem();
@@ -36,7 +36,7 @@ impl Authority {
 
     /// The same, until the beginning of a year.
     pub(crate) fn issue_until(&self, names: &[&str], year: i32) -> Pair {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        let mut params = CertificateParams::default();
         params.not_after = date_time_ymd(year, 1, 1);
         params.subject_alt_names = names.iter().map(|name| san(name)).collect();
         let key = KeyPair::generate().expect("a key");
