@@ -63,9 +63,11 @@ fn san(name: &str) -> SanType {
     }
 }
 
-/// Writes a file; returns its path.
+/// Writes a file, whole or not at all for who reads it meanwhile; returns its path.
 pub(crate) fn write(folder: &Path, name: &str, content: &str) -> PathBuf {
     let path = folder.join(name);
-    fs::write(&path, content).expect("a file in the test's folder");
+    let written = folder.join(format!("{name}.written"));
+    fs::write(&written, content).expect("a file in the test's folder");
+    fs::rename(&written, &path).expect("in its place");
     path
 }
