@@ -15,6 +15,7 @@ use super::output::evaluation::Mistakes;
 use super::output::{Format, Json, Output, OutputArgs, data_report, evaluation, text};
 use super::progress::Progress;
 use crate::proto::{EvaluateModelResponse, EvaluationSpec};
+use crate::train::examples::Limits;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,7 +74,9 @@ pub(super) fn run(args: EvaluateArgs) -> Result<ExitCode, CliError> {
         match args.place {
             Place::Folder(models) => {
                 let wants_report = args.report.is_wanted();
-                let work = Work { threads: args.threads, progress: &progress, wants_report };
+                let limits = Limits::default();
+                let work =
+                    Work { threads: args.threads, limits, progress: &progress, wants_report };
                 Folder::open(models)?.evaluate(spec, input, work)?
             }
             Place::Server(server) => {

@@ -17,6 +17,7 @@ use super::progress::Progress;
 use crate::proto::train_model_response::Update;
 use crate::proto::{self, ActivationDecision, TrainModelResponse, TrainingSettings, TrainingSpec};
 use crate::store::ModelName;
+use crate::train::examples::Limits;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,8 +39,9 @@ labels and two sentences for each:
 Everything about the estimator is found from the data. Rows that cannot be used are left out and
 named by line. The figures are honest: every sentence is judged by tables that had not seen it.
 
-Of data larger than memory (some 16 MB of text) all sentences are counted, and choices are made and
-judged on a sample of them. The last example leaves little to choose: one pass over the file.
+Of data larger than memory (more text than 1 % of --memory-mib) all sentences are counted, and
+choices are made and judged on a sample of them. The last example leaves little to choose: one
+pass over the file.
 
 A new version answers from now on unless it is significantly worse than the one that does: then it is
 stored, and why is said.";
@@ -125,6 +127,10 @@ struct EstimatorArgs {
     #[arg(long)]
     #[arg(env = "DICTUM_NO_FEATURE_WEIGHTS", hide_env_values = true, hide_short_help = true)]
     no_feature_weights: bool,
+    /// Memory for the training on this machine, in MiB, 16 to 65536 [default: 1536]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(16..=65_536))]
+    #[arg(env = "DICTUM_MEMORY_MIB", hide_env_values = true, hide_short_help = true)]
+    memory_mib: Option<u32>,
     /// Threads to use on this machine [default: one per core]
     #[arg(long, value_name = "N")]
     #[arg(env = "DICTUM_THREADS", hide_env_values = true, hide_short_help = true)]
@@ -164,7 +170,8 @@ pub(super) fn run(args: TrainArgs) -> Result<ExitCode, CliError> {
         match args.place {
             Place::Folder(models) => {
                 let wants_report = args.report.is_wanted();
-                let work = Work { threads, progress: &progress, wants_report };
+                let limits = limits(args.estimator.memory_mib);
+                let work = Work { threads, limits, progress: &progress, wants_report };
                 let folder = Folder::open(models)?.with_retention(args.retention.retention());
                 folder.train(spec, input, work)?
             }
@@ -183,6 +190,12 @@ pub(super) fn run(args: TrainArgs) -> Result<ExitCode, CliError> {
     // The model is there, and has been told of, even where the page is not.
     written?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn limits(memory_mib: Option<u32>) -> Limits {
+    let default = Limits::default();
+    let max_memory_bytes = memory_mib.map_or(default.max_memory_bytes, |mib| u64::from(mib) << 20);
+    Limits { max_memory_bytes, ..default }
 }
 
 fn spec(args: &TrainArgs, format: Format) -> TrainingSpec {

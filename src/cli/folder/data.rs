@@ -28,10 +28,12 @@ use crate::train::{
 const MAX_SENTENCES: usize = 2;
 
 /// How the work is to be done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::cli) struct Work<'a> {
     /// Threads to use; `None`: one per core.
     pub(in crate::cli) threads: Option<NonZeroUsize>,
+    /// How much data is taken in, in how much memory.
+    pub(in crate::cli) limits: Limits,
     /// Hears how far it is.
     pub(in crate::cli) progress: &'a Progress,
     /// Whether a page is wanted.
@@ -67,7 +69,7 @@ impl Folder {
         let plan = TrainingPlan::try_from(spec)?;
         let name = input.name.clone();
         let pool = pool(work.threads)?;
-        let dataset = collected(input, &plan, &pool, work.progress)?;
+        let dataset = collected(input, &plan, &pool, &work)?;
         let unusable = |source| CliError::Train { name: name.clone(), source };
         check_labels(&dataset).map_err(unusable)?;
         if plan.validate_only {
@@ -148,7 +150,7 @@ impl Folder {
         let plan = EvaluationPlan::try_from(spec)?;
         let served = self.resolve(&plan.target)?;
         let name = input.name.clone();
-        let dataset = read(input, &plan.csv, work.progress)?;
+        let dataset = read(input, &plan.csv, &work)?;
         if dataset.examples.is_empty() {
             return Err(CliError::NoExamples { name });
         }
@@ -194,19 +196,18 @@ fn collected(
     input: Input,
     plan: &TrainingPlan,
     pool: &ThreadPool,
-    progress: &Progress,
+    work: &Work<'_>,
 ) -> Result<Dataset, CliError> {
     let Input { reader, name, .. } = input;
-    let limits = Limits::default();
-    collect(&plan.settings.collecting(limits.clone()), pool, |rows| {
-        read_csv_into(rows, reader, &plan.csv, &limits, |read| progress.read(read))
+    collect(&plan.settings.collecting(work.limits.clone()), pool, |rows| {
+        read_csv_into(rows, reader, &plan.csv, &work.limits, |read| work.progress.read(read))
     })
     .map_err(|source| CliError::Csv { name, source })
 }
 
-fn read(input: Input, options: &CsvOptions, progress: &Progress) -> Result<Dataset, CliError> {
+fn read(input: Input, options: &CsvOptions, work: &Work<'_>) -> Result<Dataset, CliError> {
     let Input { reader, name, .. } = input;
-    read_csv(reader, options, &Limits::default(), |read| progress.read(read))
+    read_csv(reader, options, &work.limits, |read| work.progress.read(read))
         .map_err(|source| CliError::Csv { name, source })
 }
 
