@@ -9,7 +9,7 @@
 //! - `folds`: which examples are judged together.
 //! - `counts`, `weigh`: examples → which features occur in which example, and what that is worth.
 //! - `out_of_fold`: scores under tables that did not count the example.
-//! - `select`: smoothing and weighting by out-of-fold log loss.
+//! - `select`, `lanes`: smoothing and weighting by out-of-fold log loss.
 //! - `pool`: the weights of the views, which are also the calibration.
 //! - `estimate`, `assemble`: the published tables, through linfa-bayes, and the model they make.
 //! - `evaluate`: how good the model is; `bootstrap`: how far these figures could be off by chance;
@@ -28,6 +28,7 @@ mod exact_tests;
 mod examine;
 pub mod examples;
 mod folds;
+mod lanes;
 mod minimise;
 mod out_of_fold;
 mod pool;

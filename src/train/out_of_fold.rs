@@ -9,6 +9,7 @@
 
 use rayon::prelude::*;
 
+use super::simd::widest;
 use super::weigh::{Pattern, Weighed, real};
 
 /// What the scores of one view are computed from.
@@ -72,13 +73,19 @@ impl<'a> View<'a> {
         wanted: impl Fn(usize) -> bool + Sync,
     ) -> Vec<(usize, Vec<[f32; N]>)> {
         let base: Vec<[f32; N]> =
-            self.sums.par_iter().map(|sum| alphas.map(|alpha| entry(*sum, alpha))).collect();
+            self.sums.par_iter().map(|sum| of_alphas(*sum, &alphas)).collect();
         folds
             .par_iter()
             .flat_map_iter(|fold| {
                 let tables = self.tables_without(fold, &base, alphas);
                 let scored: Vec<_> = fold.iter().copied().filter(|e| wanted(*e)).collect();
-                scored.into_iter().map(move |e| (e, self.score(e, &tables)))
+                let score = move |e| {
+                    widest(
+                        #[inline(always)]
+                        || (e, self.score(e, &tables)),
+                    )
+                };
+                scored.into_iter().map(score)
             })
             .collect()
     }
@@ -94,7 +101,7 @@ impl<'a> View<'a> {
         let fold_sums = self.pattern.sums(self.weighed, fold.iter().copied());
         for ((slot, sum), fold_sum) in entries.iter_mut().zip(&self.sums).zip(&fold_sums) {
             if *fold_sum != 0.0 {
-                *slot = alphas.map(|alpha| entry((sum - fold_sum).max(0.0), alpha));
+                *slot = of_alphas((sum - fold_sum).max(0.0), &alphas);
             }
         }
         let fold_totals = self.pattern.label_totals(&fold_sums, self.totals.len());
@@ -108,6 +115,7 @@ impl<'a> View<'a> {
         }
     }
 
+    #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "scores are kept in single precision")]
     fn score<const N: usize>(&self, example: usize, tables: &Tables<N>) -> Vec<[f32; N]> {
         let mut scores = vec![[0f32; N]; self.totals.len()];
@@ -143,6 +151,18 @@ struct Tables<const N: usize> {
     entries: Vec<[f32; N]>,
     /// `n_labels`.
     background: Vec<[f64; N]>,
+}
+
+/// [`entry`] for every smoothing; the last may stand several times.
+#[inline]
+fn of_alphas<const N: usize>(sum: f64, alphas: &[f64; N]) -> [f32; N] {
+    let mut last = (f64::NAN, 0.0);
+    alphas.map(|alpha| {
+        if alpha.total_cmp(&last.0).is_ne() {
+            last = (alpha, entry(sum, alpha));
+        }
+        last.1
+    })
 }
 
 /// What a pair of feature and label adds beyond the background.

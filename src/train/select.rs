@@ -3,15 +3,18 @@
 use rayon::prelude::*;
 
 use super::counts::Matrix;
+use super::lanes::Lanes;
 use super::out_of_fold::View;
-use super::pool::{Pool, Scores, log_softmax};
+use super::pool::{Pool, Scores};
+use super::simd::{LANES, widest};
 use super::weigh::{Pattern, Weighed, real};
 use super::{Observer, Settings, Stage, TrainError};
 use crate::features;
 use crate::model::Weighting;
 
-/// Smoothings that are scored in one pass.
-const LANES: usize = 8;
+/// Examples whose sums are added up by themselves, then in their order, so that the number of threads
+/// does not change the result.
+const CHUNK: usize = 256;
 /// Examples on which smoothings are compared; more would not change the choice.
 const N_COMPARED: usize = 4_000;
 /// Newton steps to the best exponent of a view.
@@ -126,47 +129,62 @@ impl<'a> Problem<'a> {
         let lanes: [f64; LANES] = std::array::from_fn(|l| alphas.get(l).copied().unwrap_or(last));
         let stride = self.labels.len().div_ceil(N_COMPARED).max(1);
         let scored = view.scores(lanes, self.folds, |example| example % stride == 0);
-        let loss = |lane: usize| self.loss_at_best_exponent(&scored, lane);
-        (0..alphas.len()).into_par_iter().map(loss).collect()
+        self.losses_at_best_exponents(&scored).into_iter().take(alphas.len()).collect()
     }
 
-    /// Minimises the loss of `softmax(exponent · score + prior)` over the exponent; convex.
-    fn loss_at_best_exponent<const N: usize>(
-        &self,
-        scored: &[(usize, Vec<[f32; N]>)],
-        lane: usize,
-    ) -> f64 {
-        let mut exponent = 0.2;
-        let mut best = f64::INFINITY;
-        let mut z = vec![0.0; self.priors.len()];
+    /// Minimises the loss of `softmax(exponent · score + prior)` over the exponent, for every smoothing;
+    /// convex.
+    fn losses_at_best_exponents(&self, scored: &[(usize, Vec<[f32; LANES]>)]) -> [f64; LANES] {
+        let mut exponents = [0.2; LANES];
+        let mut best = [f64::INFINITY; LANES];
         for _ in 0..EXPONENT_STEPS {
-            let (mut loss, mut slope, mut curvature) = (0.0, 0.0, 0.0);
-            for (example, scores) in scored {
-                let score = |label: usize| {
-                    scores.get(label).and_then(|s| s.get(lane)).copied().map_or(0.0, f64::from)
-                };
-                let right = self.labels.get(*example).copied().unwrap_or_default().into();
-                for (label, (z, prior)) in z.iter_mut().zip(self.priors).enumerate() {
-                    *z = prior + exponent * score(label);
+            let sums = self.sums_at(scored, &exponents);
+            for (lane, best) in best.iter_mut().enumerate() {
+                let [loss, slope, curvature] =
+                    sums.map(|sums: [f64; LANES]| sums.get(lane).copied().unwrap_or_default());
+                *best = loss.min(*best);
+                if let Some(exponent) = exponents.get_mut(lane).filter(|_| curvature > 0.0) {
+                    let next = *exponent - slope / curvature;
+                    *exponent = next.clamp(*exponent / 4.0, *exponent * 4.0);
                 }
-                let log_probabilities = log_softmax(&mut z);
-                loss -= log_probabilities.get(right).copied().unwrap_or_default();
-                let (mut mean, mut square) = (0.0, 0.0);
-                for (label, log_probability) in log_probabilities.iter().enumerate() {
-                    let (p, s) = (log_probability.exp(), score(label));
-                    mean += p * s;
-                    square += p * s * s;
-                }
-                slope += mean - score(right);
-                curvature += square - mean * mean;
             }
-            best = loss.min(best);
-            if curvature <= 0.0 {
-                break;
-            }
-            exponent = (exponent - slope / curvature).clamp(exponent / 4.0, exponent * 4.0);
         }
         best
+    }
+
+    /// Sums of the losses and of their first and second derivatives by the exponents.
+    fn sums_at(
+        &self,
+        scored: &[(usize, Vec<[f32; LANES]>)],
+        exponents: &[f64; LANES],
+    ) -> [[f64; LANES]; 3] {
+        #[allow(clippy::cast_possible_truncation, reason = "scores are kept in single precision")]
+        let single = |value: &f64| *value as f32;
+        let priors: Vec<f32> = self.priors.iter().map(single).collect();
+        let exponents = exponents.map(|exponent| single(&exponent));
+        let parts: Vec<_> = scored
+            .par_chunks(CHUNK)
+            .map(|chunk| {
+                widest(
+                    #[inline(always)]
+                    || {
+                        let mut lanes = Lanes::new(&priors, &exponents);
+                        for (example, scores) in chunk {
+                            let right = self.labels.get(*example).copied().unwrap_or_default();
+                            lanes.add(scores, right.into());
+                        }
+                        lanes.sums
+                    },
+                )
+            })
+            .collect();
+        let mut total = [[0.0; LANES]; 3];
+        for part in parts {
+            for (total, part) in total.iter_mut().flatten().zip(part.iter().flatten()) {
+                *total += part;
+            }
+        }
+        total
     }
 
     fn all_scores(&self, view: &View<'_>, alpha: f64) -> Vec<f32> {

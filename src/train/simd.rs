@@ -9,7 +9,7 @@ pub(super) fn widest<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// Terms that are added up side by side.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// The inner product.
 #[inline(always)]
@@ -55,7 +55,7 @@ pub(super) fn softmax(z: &mut [f32]) -> f64 {
 /// bits. Without a branch, so that the compiler makes vector instructions of it.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "n is a small whole number")]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     const SHIFT: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to a whole number.
     const LN_2_HIGH: f32 = 0.693_359_4; // Few bits, so that n · LN_2_HIGH is exact.
     const LN_2_LOW: f32 = -2.121_944_4e-4;

@@ -19,11 +19,12 @@ type Lines = u32;
 const SEVERAL: Lines = u32::MAX;
 
 /// Counts the character n-grams of all tokens, partition by partition, and how many pairs were dropped.
-pub(super) fn count(partitions: &[Partition], max_pairs: usize) -> Vec<(Table<Lines>, usize)> {
+pub(super) fn count(partitions: &mut [Partition], max_pairs: usize) -> Vec<(Table<Lines>, usize)> {
     let mut tables: Vec<(Table<Lines>, usize)> = Vec::new();
     tables.resize_with(N_PARTITIONS, Default::default);
-    for round in partitions.chunks(ROUND) {
-        let found: Vec<Vec<Vec<Occurrence>>> = round.par_iter().map(of_tokens).collect();
+    for round in partitions.chunks_mut(ROUND) {
+        let found: Vec<Vec<Vec<Occurrence>>> =
+            round.par_iter_mut().map(|partition| of_tokens(partition)).collect();
         tables.par_iter_mut().enumerate().for_each(|(at, (table, n_dropped))| {
             for occurrence in found.iter().filter_map(|buckets| buckets.get(at)).flatten() {
                 add(table, *occurrence);
@@ -52,7 +53,7 @@ fn of_tokens(partition: &Partition) -> Vec<Vec<Occurrence>> {
     let mut buckets = vec![Vec::new(); N_PARTITIONS];
     let mut grams = Vec::new();
     for word in partition.words.entries().filter(|word| word.count > 0) {
-        let Some(text) = partition.tokens.get(&word.hash) else { continue };
+        let Some(text) = partition.tokens.get(word.hash) else { continue };
         let repeats = partition.repeats.get(word.hash, word.label).map_or(0, |entry| entry.count);
         let occurrences = word.count.saturating_add(repeats);
         let lines = if word.count == 1 { word.mark } else { SEVERAL };

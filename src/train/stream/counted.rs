@@ -97,7 +97,7 @@ impl Counts {
         let label_of = |label: u16| numbers.of(label);
         let mut n_dropped = 0;
         let characters = has(View::Character).then(|| {
-            let tables = characters::count(&partitions, max_pairs);
+            let tables = characters::count(&mut partitions, max_pairs);
             let parts = tables.into_par_iter().map(|(table, n)| {
                 (
                     sorted_view(
@@ -153,9 +153,11 @@ fn sorted_view<M>(
 impl Partition {
     /// The texts of the tokens that occur.
     fn take_tokens(&mut self) -> Vec<String> {
-        let mut tokens = std::mem::take(&mut self.tokens);
+        let tokens = std::mem::take(&mut self.tokens);
         let occurring = self.words.entries().filter(|entry| entry.count > 0);
-        // Of a token with several labels the first entry takes the text.
-        occurring.filter_map(|entry| tokens.remove(&entry.hash)).map(String::from).collect()
+        let mut words: Vec<u64> = occurring.map(|entry| entry.hash).collect();
+        words.sort_unstable();
+        words.dedup();
+        words.into_iter().filter_map(|word| tokens.get(word)).map(str::to_owned).collect()
     }
 }

@@ -12,10 +12,8 @@ use super::partition::Partition;
 use super::scatter::{CHUNK, Finder, N_PARTITIONS};
 use crate::features::View;
 
-/// Memory for one place of a table, at most.
-const BYTES_PER_SLOT: u64 = 24;
-/// Tables of a partition.
-const N_TABLES: u64 = 5;
+/// Memory for one place of a table: 24 bytes for words, 16 for others.
+const BYTES_PER_SLOT: u64 = 18;
 /// Least pairs that a table holds, however little memory there is.
 const MIN_PAIRS: usize = 256;
 
@@ -33,14 +31,15 @@ pub(in crate::train) struct Counts {
 impl Counts {
     /// Counts of nothing, that will take about so much memory at most.
     pub(super) fn new(views: &[View], memory_bytes: u64) -> Self {
-        let n_tables = N_PARTITIONS as u64 * N_TABLES;
+        // Words are always counted.
+        let n_tables = N_PARTITIONS as u64 * (1 + views.len() as u64).min(View::ALL.len() as u64);
         let n_slots = usize::try_from(memory_bytes / n_tables / BYTES_PER_SLOT).unwrap_or(1 << 30);
-        // Tables double: the greatest power of two that fits, half full before and after a batch.
+        // Tables double: the greatest power of two that fits, not so full that a batch makes it grow.
         let n_slots = n_slots.checked_ilog2().map_or(0, |log| 1 << log);
         Self {
             views: views.to_vec(),
             partitions: (0..N_PARTITIONS).map(|_| Partition::default()).collect(),
-            max_pairs: MIN_PAIRS.max(n_slots / 2),
+            max_pairs: MIN_PAIRS.max(n_slots / 3 * 2),
             finders: Vec::new(),
         }
     }

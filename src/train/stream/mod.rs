@@ -8,7 +8,7 @@
 //!
 //! - `batch`: rows on their way to the counters.
 //! - `scatter`: their features, by partition.
-//! - `partition`, `table`: the counts; `counts`: all of them, growing side by side.
+//! - `partition`, `table`, `tokens`: the counts; `counts`: all of them, growing side by side.
 //! - `characters`: the character n-grams' counts, from the tokens'.
 //! - `counted`: the sums in the end.
 //! - `sample`: the rows that are kept.
@@ -23,6 +23,7 @@ mod scatter;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use counted::Counted;
 pub(super) use counted::CountedView;

@@ -1,11 +1,12 @@
 //! One partition of the counts: what its features' hashes lead to.
 
-use std::collections::HashMap;
+use std::hint::black_box;
 
 use super::batch::{Batch, Row};
 use super::scatter::{Occurrence, Scattered};
 use super::table::{Entry, Table};
-use crate::features::{Analysis, View};
+use super::tokens::Tokens;
+use crate::features::View;
 
 /// The counts of the features whose hashes belong to one partition.
 #[derive(Debug, Default)]
@@ -16,11 +17,14 @@ pub(super) struct Partition {
     pub(super) ngrams: [Table<()>; 3],
     /// By tokens, how often they occur again in rows in which they occur.
     pub(super) repeats: Table<()>,
-    /// The folded text of each token, under the hash of it as a single word.
-    pub(super) tokens: HashMap<u64, Box<str>>,
+    /// The texts of the words.
+    pub(super) tokens: Tokens,
     /// Pairs that were dropped because there were too many.
     pub(super) n_dropped: usize,
 }
+
+/// Entries that are read ahead of being changed.
+const TOUCHED: usize = 32;
 
 /// The views that are counted as they are found.
 pub(super) const NGRAM_VIEWS: [View; 3] = [View::Word2, View::Word3, View::Shape];
@@ -46,18 +50,20 @@ impl Partition {
     }
 
     fn count_words(&mut self, batch: &Batch, occurrences: &[Occurrence]) {
-        for (hash, at) in occurrences {
-            let Some(row) = batch.rows().get(*at as usize) else { continue };
-            let Some((entry, is_new)) = self.words.entry(*hash, row.label) else { continue };
-            change(entry, row);
-            if row.is_withdrawn {
-                entry.mark = entry.mark.wrapping_sub(row.line);
-            } else {
-                entry.mark = entry.mark.wrapping_add(row.line);
-            }
-            if is_new {
-                let text = || token_text(batch.text(*at as usize), *hash);
-                self.tokens.entry(*hash).or_insert_with(text);
+        for some in occurrences.chunks(TOUCHED) {
+            touch(&self.words, batch.rows(), some);
+            for (hash, at) in some {
+                let Some(row) = batch.rows().get(*at as usize) else { continue };
+                let Some((entry, is_new)) = self.words.entry(*hash, row.label) else { continue };
+                change(entry, row);
+                if row.is_withdrawn {
+                    entry.mark = entry.mark.wrapping_sub(row.line);
+                } else {
+                    entry.mark = entry.mark.wrapping_add(row.line);
+                }
+                if is_new {
+                    self.tokens.learn(*hash, batch.text(*at as usize));
+                }
             }
         }
     }
@@ -79,7 +85,7 @@ impl Partition {
                 }
             }
         }
-        self.tokens.extend(other.tokens);
+        self.tokens.merge(&other.tokens);
         self.n_dropped += other.n_dropped;
         self.prune(max_pairs);
     }
@@ -87,9 +93,7 @@ impl Partition {
     fn prune(&mut self, max_pairs: usize) {
         let n_words = self.words.prune(max_pairs);
         if n_words > 0 {
-            let left: std::collections::HashSet<u64> =
-                self.words.entries().map(|entry| entry.hash).collect();
-            self.tokens.retain(|hash, _| left.contains(hash));
+            self.tokens.keep_only(self.words.entries().map(|entry| entry.hash));
         }
         self.n_dropped += n_words + self.repeats.prune(max_pairs);
         self.n_dropped += self.ngrams.iter_mut().map(|table| table.prune(max_pairs)).sum::<usize>();
@@ -97,12 +101,25 @@ impl Partition {
 }
 
 fn count(table: &mut Table<()>, rows: &[Row], occurrences: &[Occurrence]) {
-    for (hash, at) in occurrences {
-        let Some(row) = rows.get(*at as usize) else { continue };
-        if let Some((entry, _)) = table.entry(*hash, row.label) {
-            change(entry, row);
+    for some in occurrences.chunks(TOUCHED) {
+        touch(table, rows, some);
+        for (hash, at) in some {
+            let Some(row) = rows.get(*at as usize) else { continue };
+            if let Some((entry, _)) = table.entry(*hash, row.label) {
+                change(entry, row);
+            }
         }
     }
+}
+
+/// Reads the entries that will be changed, so that the processor waits for all of them at once.
+#[inline]
+fn touch<M: Copy + Default>(table: &Table<M>, rows: &[Row], occurrences: &[Occurrence]) {
+    let touched = occurrences.iter().map(|(hash, at)| {
+        let label = rows.get(*at as usize).map_or(0, |row| row.label);
+        table.touch(*hash, label)
+    });
+    black_box(touched.fold(0, |all, hash| all ^ hash));
 }
 
 #[inline]
@@ -113,20 +130,4 @@ fn change<M>(entry: &mut Entry<M>, row: &Row) {
     } else {
         entry.count.saturating_add(1)
     };
-}
-
-/// Finds a token again by its hash as a single word.
-#[cold]
-fn token_text(text: &str, word: u64) -> Box<str> {
-    let mut analysis = Analysis::default();
-    analysis.analyse(text);
-    let mut found = 0;
-    let mut at = 0;
-    View::Word1.for_each(&analysis, |hash, _| {
-        if hash == word {
-            found = at;
-        }
-        at += 1;
-    });
-    analysis.tokens().get(found).map_or("", |token| analysis.folded(token)).into()
 }

@@ -58,6 +58,13 @@ impl<M: Copy + Default> Table<M> {
         Some((slot, is_new))
     }
 
+    /// Reads where the entry of a pair is looked for first; returns something that depends on it.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64, label: u16) -> u64 {
+        let at = place(hash, label) & self.slots.len().wrapping_sub(1);
+        self.slots.get(at).map_or(0, |slot| slot.hash)
+    }
+
     /// The entry of a pair, if it is there.
     pub(super) fn get(&self, hash: u64, label: u16) -> Option<&Entry<M>> {
         let mask = self.slots.len().wrapping_sub(1);
