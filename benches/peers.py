@@ -1,6 +1,7 @@
 """Sets Dictum's speed in process against scikit-learn's and fastText's, in one run.
 
 Usage: python3 benches/peers.py DATA.csv [ROUNDS]     (columns: text, label; default: 3 rounds)
+       python3 benches/peers.py --train DATA.csv [COPIES]   (training, default: 16 copies of the rows)
        python3 benches/peers.py --serve DATA.csv PORT (scikit-learn behind grpcio, for benches/grpc.rs)
 
 Makes a virtual environment in target/ and installs the peers there. The programs take turns, each
@@ -98,6 +99,37 @@ def compare(path, n_rounds):
         print(f"{name:<40}{value:>12,.0f} rows/s   all views, words and pairs against it: {against}")
 
 
+def compare_training(path, n_copies):
+    """Rows a second by the clock, all on as many cores as there are."""
+    import fasttext
+
+    command = ["cargo", "bench", "--quiet", "--bench", "training", "--", path, str(n_copies)]
+    out = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    ours = {name: float(value) for name, value in re.findall(r"^(.+): (\d+) rows/s", out, re.M)}
+    texts, labels = read(path)
+    # As Dictum's rows that all differ: a copy's number stands before each text.
+    texts = [f"copy {copy}: {text}" for copy in range(n_copies) for text in texts]
+    labels = labels * n_copies
+    peers = {"scikit-learn": clock(len(texts), lambda: scikit_learn(texts, labels))}
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf8") as file:
+        file.write("\n".join(f"__label__{label} {text}" for text, label in zip(texts, labels)))
+        file.flush()
+        settings = {"wordNgrams": 2, "epoch": 5, "dim": 10, "thread": 2, "verbose": 0}
+        peers["fastText, 5 epochs, pairs, 2 threads"] = clock(
+            len(texts), lambda: fasttext.train_supervised(file.name, **settings)
+        )
+    print(out)
+    for name, value in peers.items():
+        against = ", ".join(f"{what} {rate / value:.1f}" for what, rate in ours.items())
+        print(f"{name:<40}{value:>12,.0f} rows/s   against it: {against}")
+
+
+def clock(n_rows, work):
+    start = time.perf_counter()
+    work()
+    return n_rows / (time.perf_counter() - start)
+
+
 def serve(path, port):
     """`peer.v1.Classifier/Classify`, the sentence being field 1 of request and label field 1 of reply.
 
@@ -130,7 +162,9 @@ def serve(path, port):
 if __name__ == "__main__":
     if "DICTUM_PEERS" not in os.environ:
         enter_environment()
-    if sys.argv[1] == "--serve":
+    if sys.argv[1] == "--train":
+        compare_training(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 16)
+    elif sys.argv[1] == "--serve":
         serve(sys.argv[2], int(sys.argv[3]))
     else:
         compare(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3)

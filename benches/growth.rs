@@ -1,0 +1,229 @@
+//! How the cost of a training grows: with rows, labels, features, and tokens a sentence.
+//!
+//! `cargo bench --bench growth [-- whole] [--write FOLDER]`: prints a table for each, over a small range
+//! or the whole one (up to ten million rows: 2 GB in the temporary folder, minutes), and draws each as
+//! SVG into FOLDER. The sentences are generated: words drawn by Zipf's law, some of them told by the
+//! label. Settings are fixed (presence, one smoothing, all views, a sample of 2,000), so that a
+//! training is one pass from file to model; times are by the clock, on all cores.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{BufWriter, Seek, Write};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use dictum::model::Weighting;
+use dictum::train::examples::{CsvError, CsvOptions, Limits, read_csv_into};
+use dictum::train::{Settings, Unobserved, collect, train};
+use plotters::prelude::{
+    BLUE, ChartBuilder, Circle, IntoDrawingArea, IntoLogRange, LineSeries, SVGBackend, WHITE,
+};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// What is generated and trained on.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    rows: u64,
+    labels: u64,
+    /// Distinct words, from which features follow.
+    vocabulary: u64,
+    /// Words of a sentence.
+    tokens: u64,
+    memory_bytes: u64,
+}
+
+/// What was measured.
+struct Measured {
+    seconds: f64,
+    features: usize,
+    peak_mib: u64,
+}
+
+const BASE: Case =
+    Case { rows: 100_000, labels: 10, vocabulary: 100_000, tokens: 24, memory_bytes: 3 << 29 };
+
+fn main() -> Result<()> {
+    // Cargo adds `--bench`.
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let is_whole = args.iter().any(|arg| arg == "whole");
+    let folder = args.iter().position(|arg| arg == "--write").and_then(|at| args.get(at + 1));
+    let folder = folder.map(PathBuf::from);
+    let pool = ThreadPoolBuilder::new().build()?;
+    println!("{} threads", pool.current_num_threads());
+    for (axis, cases) in series(is_whole) {
+        println!("\n| {axis} | rows/s | seconds | features | peak MiB |\n|--:|--:|--:|--:|--:|");
+        let mut points = Vec::new();
+        for (x, case) in cases {
+            let measured = measure(case, &pool)?;
+            // The features are what came out, not what was put in.
+            let x = if axis == "features" { measured.features as u64 } else { x };
+            let rate = real(case.rows) / measured.seconds;
+            println!(
+                "| {x} | {rate:.0} | {:.2} | {} | {} |",
+                measured.seconds, measured.features, measured.peak_mib
+            );
+            points.push((real(x), rate * real(case.tokens)));
+        }
+        if let Some(folder) = &folder {
+            draw(&folder.join(format!("{}.svg", axis.replace(' ', "_"))), axis, &points)?;
+        }
+    }
+    Ok(())
+}
+
+/// The cases of each table.
+fn series(is_whole: bool) -> Vec<(&'static str, Vec<(u64, Case)>)> {
+    let some = |small: &[u64], whole: &[u64]| if is_whole { whole } else { small }.to_vec();
+    let with = |values: Vec<u64>, case: &dyn Fn(u64) -> Case| {
+        values.into_iter().map(|value| (value, case(value))).collect()
+    };
+    let base = if is_whole { BASE } else { Case { rows: 5_000, ..BASE } };
+    vec![
+        (
+            "rows",
+            with(some(&[1_000, 10_000], &[10_000, 100_000, 1_000_000, 10_000_000]), &|rows| Case {
+                rows,
+                vocabulary: 1_000_000,
+                ..base
+            }),
+        ),
+        ("labels", with(some(&[2, 100], &[2, 10, 100, 1_000]), &|labels| Case { labels, ..base })),
+        (
+            "features",
+            with(some(&[100, 10_000], &[300, 10_000, 300_000, 10_000_000]), &|vocabulary| Case {
+                vocabulary,
+                // Each word twice or so, and room for all of them.
+                rows: base.rows.max(vocabulary / 10),
+                memory_bytes: 8 << 30,
+                ..base
+            }),
+        ),
+        (
+            "tokens a sentence",
+            with(some(&[5, 500], &[5, 50, 500, 5_000]), &|tokens| Case {
+                tokens,
+                rows: (base.rows * base.tokens / tokens).max(200),
+                ..base
+            }),
+        ),
+    ]
+}
+
+fn measure(case: Case, pool: &ThreadPool) -> Result<Measured> {
+    let mut file = tempfile::tempfile()?;
+    generate(case, &mut file)?;
+    file.rewind()?;
+    forget_peak()?;
+    let start = Instant::now();
+    let settings = Settings {
+        alphas: vec![0.3],
+        weighting: Some(Weighting::Presence),
+        sample_rows: NonZeroUsize::new(2_000),
+        refinement: false,
+        ..Settings::default()
+    };
+    let limits = Limits { max_memory_bytes: case.memory_bytes, ..Limits::default() };
+    let dataset = collect::<CsvError>(&settings.collecting(limits.clone()), pool, |rows| {
+        let watch = |_| ControlFlow::Continue(());
+        read_csv_into(rows, &file, &CsvOptions::default(), &limits, watch)
+    })?;
+    let trained = pool.install(|| train(&dataset, &settings, &Unobserved))?;
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(Measured { seconds, features: trained.parts.hashes.len(), peak_mib: peak_mib()? })
+}
+
+/// Writes a CSV. A word of rank r is drawn with a probability proportional to 1 / r; one in five words is
+/// moved to the ranks of the label.
+fn generate(case: Case, file: &mut File) -> Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    let mut state = 88_172_645_463_325_252u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    writeln!(out, "text,label")?;
+    let span = real(case.vocabulary).ln();
+    for _ in 0..case.rows {
+        let label = random() % case.labels;
+        for at in 0..case.tokens {
+            let mut rank = rank((random() >> 11) as f64 / (1u64 << 53) as f64 * span);
+            if random().is_multiple_of(5) {
+                rank = (rank * case.labels + label) % case.vocabulary;
+            }
+            let space = if at == 0 { "" } else { " " };
+            write!(out, "{space}{}", word(rank))?;
+        }
+        writeln!(out, ",label {label}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1")]
+fn rank(log: f64) -> u64 {
+    log.exp() as u64 - 1
+}
+
+/// A word for each number, of consonants and vowels.
+fn word(number: u64) -> String {
+    let mut left = number + 80;
+    let mut word = String::new();
+    while left > 0 {
+        word.extend(b"bdfgklmnprstvz".iter().nth((left % 14) as usize).map(|c| char::from(*c)));
+        word.extend(b"aeiou".iter().nth((left / 14 % 5) as usize).map(|c| char::from(*c)));
+        left /= 70;
+    }
+    word
+}
+
+#[allow(clippy::cast_precision_loss, reason = "exact below 2^53")]
+fn real(n: u64) -> f64 {
+    n as f64
+}
+
+/// Has the kernel measure the peak of memory anew (Linux).
+fn forget_peak() -> Result<()> {
+    Ok(fs::write("/proc/self/clear_refs", "5")?)
+}
+
+fn peak_mib() -> Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: u64 = line.and_then(|l| l.split_whitespace().next()).unwrap_or("0").parse()?;
+    Ok(kib / 1024)
+}
+
+/// Draws tokens a second over one axis, both logarithmic.
+fn draw(path: &Path, axis: &str, points: &[(f64, f64)]) -> Result<()> {
+    let area = SVGBackend::new(path, (640, 360)).into_drawing_area();
+    area.fill(&WHITE).map_err(|e| e.to_string())?;
+    let least = points.first().map_or(1.0, |p| p.0);
+    let most = points.last().map_or(10.0, |p| p.0);
+    let mut chart = ChartBuilder::on(&area)
+        .margin(16)
+        .x_label_area_size(40)
+        .y_label_area_size(70)
+        .build_cartesian_2d((least..most).log_scale(), (1e5..1e8).log_scale())
+        .map_err(|e| e.to_string())?;
+    chart
+        .configure_mesh()
+        .x_desc(axis)
+        .y_desc("tokens a second")
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0e}"))
+        .draw()
+        .map_err(|e| e.to_string())?;
+    chart.draw_series(LineSeries::new(points.to_vec(), &BLUE)).map_err(|e| e.to_string())?;
+    let dots = points.iter().map(|at| Circle::new(*at, 4, &BLUE));
+    chart.draw_series(dots).map_err(|e| e.to_string())?;
+    area.present().map_err(|e| e.to_string())?;
+    Ok(())
+}
