@@ -58,16 +58,20 @@ impl Services {
         if config.gzip {
             models = models.accept_compressed(Gzip).send_compressed(Gzip);
         }
-        let health = HealthServer::new(self.health)
+        let mut health = HealthServer::new(self.health)
             .max_decoding_message_size(limits.max_message_bytes)
             .max_encoding_message_size(limits.max_reply_bytes);
+        if config.gzip {
+            // A client compresses all of its calls or none.
+            health = health.accept_compressed(Gzip).send_compressed(Gzip);
+        }
         let routes = Routes::new(BySize {
             classify: classifier(limits.max_classify_message_bytes),
             others: classifier(limits.max_message_bytes),
         })
         .add_service(models)
         .add_service(health);
-        if config.has_reflection() { reflection::add(routes, limits) } else { Ok(routes) }
+        if config.has_reflection() { reflection::add(routes, config) } else { Ok(routes) }
     }
 }
 
