@@ -5,6 +5,7 @@
 //! makes the flag and the variable of it).
 
 mod roles;
+mod traces;
 mod values;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{ModelName, Retention, Signatures};
 pub use roles::{Role, Roles};
+pub use traces::{CollectorUrl, CollectorUrlError, Share, ShareError, TraceConfig};
 pub use values::{Days, DaysError};
 use values::{address_or_off, message_bytes, pause, retention, seconds};
 
@@ -72,6 +74,9 @@ pub struct ServeConfig {
     pub log_level: String,
     /// How it is logged; `None`: text on a terminal, JSON in a pipe.
     pub log_format: Option<LogFormat>,
+    /// Where traces go.
+    #[serde(flatten)]
+    pub traces: TraceConfig,
     /// Threads that train and evaluate. Default: one per core.
     pub training_threads: NonZeroUsize,
     /// Threads that classify large batches and texts. Default: one per core.
@@ -249,6 +254,7 @@ impl ServeConfig {
             signing_key: None,
             log_level: "info".to_owned(),
             log_format: None,
+            traces: TraceConfig::default(),
             training_threads: n_cores,
             batch_threads: n_cores,
             follow_interval: Duration::from_secs(2),

@@ -80,6 +80,14 @@ impl Method {
         PATHS.get(self.0).map_or("unknown", |(path, ..)| path.trim_start_matches('/'))
     }
 
+    /// Its service and its own name, if it is a method of our contract.
+    pub(crate) fn of_ours(self) -> Option<(&'static str, &'static str)> {
+        match self.access() {
+            Access::AnyRole | Access::Role(_) => self.name().split_once('/'),
+            Access::Everyone | Access::Nobody => None,
+        }
+    }
+
     /// What it is when there is too much to do. An unknown method only answers that it is.
     pub(crate) fn kind(self) -> Kind {
         PATHS.get(self.0).map_or(Kind::Admin, |(_, kind, _)| *kind)

@@ -15,7 +15,7 @@
 //! - `activation`: whether a new version is to answer, and why.
 //! - `response`: answers become messages. `error`, `codes`, `status`: what goes wrong, and what a
 //!   client sees of it.
-//! - `metrics`: what is counted, for Prometheus.
+//! - `metrics`: what is counted, for Prometheus. `traces`: a span for each call, for OpenTelemetry.
 //! - `reload`: what may change while all of this runs.
 //! - `shutdown`: the end, in steps of bounded length. `service_manager`: systemd is told of it.
 
@@ -49,6 +49,7 @@ pub(crate) mod spec;
 mod status;
 mod text;
 mod tls;
+mod traces;
 mod training;
 mod upload;
 mod workers;
@@ -81,6 +82,8 @@ pub use reload::LiveConfig;
 use shutdown::Phases;
 use tls::Tls;
 pub use tls::TlsError;
+use traces::Traces;
+pub use traces::TracesError;
 use training::Workshop;
 use workers::Workers;
 
@@ -102,6 +105,9 @@ pub enum ServeError {
     /// TLS cannot be spoken.
     #[error("TLS cannot be spoken")]
     Tls(#[from] TlsError),
+    /// Calls cannot be traced.
+    #[error("calls cannot be traced")]
+    Traces(#[from] TracesError),
     /// Tokens cannot be checked.
     #[error("tokens cannot be checked")]
     Tokens(#[from] TokensError),
@@ -176,12 +182,18 @@ pub async fn serve(
     let services = services.routes(&config)?.prepare();
     let services = AdmissionLayer::new(work_limits(&config), Arc::clone(&metrics)).layer(services);
     let services = AuthLayer(Arc::clone(&authority)).layer(services);
-    let services =
-        EdgeLayer::new(phases.aborting.clone(), idle, Arc::clone(&metrics)).layer(services);
+    let traces = Traces::open(&config.traces, Arc::clone(&metrics))?;
+    let aborting = phases.aborting.clone();
+    let edge = EdgeLayer::new(aborting, idle, Arc::clone(&metrics), traces.clone());
+    let services = edge.layer(services);
     let connections =
         Connections::new((listener, tls.clone()), &config, phases.clone(), Arc::clone(&metrics));
+    let serve_to_the_end = async {
+        connections.serve(services).await;
+        traces.flush().await;
+    };
     tokio::select! {
-        () = connections.serve(services) => Ok(()),
+        () = serve_to_the_end => Ok(()),
         never = publish(scrapes, metrics::Page::new(metrics, Arc::clone(&models))) => match never {},
         never = reload::keep(live, tls, authority) => match never {},
         Err(error) = keep_models(&models, &jobs, &health, &config) => Err(error),

@@ -1,4 +1,5 @@
-//! How far a training is, told to its caller: every change of stage, otherwise ten times a second.
+//! How far a training is, told to its caller: every change of stage, otherwise ten times a second. Its trace
+//! has the changes of stage.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::traces::CallTrace;
 use crate::proto::{TrainingProgress, TrainingStage};
 use crate::train::{Observer, Stage, examples};
 
@@ -20,15 +22,18 @@ pub(crate) struct Reporter {
     caller_left: Arc<AtomicBool>,
     row_count: AtomicU64,
     last: Mutex<Option<(Stage, Instant)>>,
+    trace: CallTrace,
 }
 
 impl Reporter {
-    /// Tells `updates`, which may be slow: what it has no room for is left out.
+    /// Tells `updates`, which may be slow: what it has no room for is left out. Made by a thread that works
+    /// for the call.
     pub(crate) fn new(
         updates: mpsc::Sender<TrainingProgress>,
         caller_left: Arc<AtomicBool>,
     ) -> Self {
-        Self { updates, caller_left, row_count: AtomicU64::new(0), last: Mutex::new(None) }
+        let (row_count, last) = (AtomicU64::new(0), Mutex::new(None));
+        Self { updates, caller_left, row_count, last, trace: CallTrace::current() }
     }
 
     /// Watches the reading.
@@ -41,6 +46,9 @@ impl Reporter {
     fn is_due(&self, stage: Stage) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last.is_none_or(|(told, at)| told != stage || at.elapsed() >= PAUSE);
+        if last.is_none_or(|(told, _)| told != stage) {
+            self.trace.event(name(stage));
+        }
         if is_due {
             *last = Some((stage, Instant::now()));
         }
@@ -69,5 +77,16 @@ impl Observer for Reporter {
 
     fn is_cancelled(&self) -> bool {
         self.caller_left.load(Ordering::Relaxed)
+    }
+}
+
+/// How a stage is called in a trace.
+fn name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Reading => "reading",
+        Stage::Counting => "counting",
+        Stage::Selecting => "selecting",
+        Stage::Pooling => "pooling",
+        Stage::Storing => "storing",
     }
 }

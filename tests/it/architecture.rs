@@ -35,7 +35,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 ];
 
 /// Each crate with the only places that may name it.
-const STAYS_IN: [(&str, &[&str]); 11] = [
+const STAYS_IN: [(&str, &[&str]); 14] = [
     ("linfa", &["train/estimate.rs"]),
     ("linfa_bayes", &["train/estimate.rs"]),
     ("ndarray", &["train/estimate.rs"]),
@@ -46,6 +46,9 @@ const STAYS_IN: [(&str, &[&str]); 11] = [
     ("maud", &["report"]),
     ("plotters", &["report/chart.rs"]),
     ("prometheus_client", &["server/metrics"]),
+    ("opentelemetry", &["server/traces"]),
+    ("opentelemetry_sdk", &["server/traces"]),
+    ("opentelemetry_otlp", &["server/traces"]),
     ("clap", &["cli", "main.rs"]),
 ];
 

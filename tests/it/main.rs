@@ -31,4 +31,5 @@ mod signatures;
 mod support;
 mod text;
 mod tls;
+mod traces;
 mod train;

@@ -77,6 +77,16 @@ const BASICS: &[Setting] = &[
         Text("FORMAT"),
         "How it is logged: text or json [default: text on a terminal, json in a pipe]",
     ),
+    new(
+        "otlp_endpoint",
+        Text("URL"),
+        "Collector that takes traces over OTLP, such as http://127.0.0.1:4317 [default: nothing is traced]",
+    ),
+    new(
+        "trace_share",
+        Number("SHARE"),
+        "Share of the calls that are traced, 0 to 1; of those that continue a trace their caller decides",
+    ),
 ];
 
 const TLS: &[Setting] = &[

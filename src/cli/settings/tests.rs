@@ -54,6 +54,8 @@ fn sample(setting: &Setting) -> String {
         ("listen", _) => "127.0.0.1:9",
         ("metrics_listen", _) => "127.0.0.1:9",
         ("log_format", _) => "json",
+        ("otlp_endpoint", _) => "http://127.0.0.1:9",
+        ("trace_share", _) => "0.5",
         ("trusted_keys", _) => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/public.pem"),
         ("signing_key", _) => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/secret.pem"),
         ("tls_client_certificates", _) => "optional",
@@ -139,6 +141,8 @@ fn values_out_of_range_are_refused_in_the_file_and_when_typed() {
         ("max_message_bytes", "1073741825", "1073741824"),
         ("default_model", "'../x'", "a model name"),
         ("log_format", "'xml'", "`text` or `json`"),
+        ("otlp_endpoint", "'otel:4317'", "http://HOST:PORT"),
+        ("trace_share", "1.5", "from 0 to 1"),
         ("listen", "'nowhere'", "socket address"),
     ] {
         let in_file = problem(&[], &format!("\n{key} = {bad}\n"));

@@ -1,6 +1,6 @@
 //! The layer around every call, unary or streaming. It sees to what handlers and tonic leave open:
 //!
-//! - every call is counted, timed and, where wanted, written down (`record`);
+//! - every call is counted, timed and, where wanted, traced and written down (`record`);
 //! - a panic becomes INTERNAL, and the server lives;
 //! - a deadline that passes becomes `DEADLINE_EXCEEDED`, in the middle of a stream too, and what the
 //!   handler was doing is dropped (`deadline`);
@@ -40,6 +40,7 @@ use tower_service::Service;
 
 use super::metrics::Metrics;
 use super::status;
+use super::traces::Traces;
 use deadline::CallEnd;
 use incoming::Incoming;
 use outgoing::{Outgoing, begin};
@@ -58,13 +59,19 @@ struct Shared {
     abort: CancellationToken,
     idle: Duration,
     metrics: Arc<Metrics>,
+    traces: Traces,
 }
 
 impl EdgeLayer {
     /// All calls end when `abort` is cancelled; those whose client sends nothing for `idle` while it is
     /// waited for end by themselves.
-    pub(crate) fn new(abort: CancellationToken, idle: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { shared: Arc::new(Shared { abort, idle, metrics }) }
+    pub(crate) fn new(
+        abort: CancellationToken,
+        idle: Duration,
+        metrics: Arc<Metrics>,
+        traces: Traces,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { abort, idle, metrics, traces }) }
     }
 }
 
@@ -125,7 +132,7 @@ impl Ongoing {
 
     /// Does a part of the handler's work. What it panics with stays here.
     fn work<T>(&self, work: impl FnOnce() -> T) -> Result<T, Status> {
-        let caught = catch_unwind(AssertUnwindSafe(|| self.record.id().within(work)));
+        let caught = catch_unwind(AssertUnwindSafe(|| self.record.within(work)));
         caught.map_err(panicked)
     }
 }

@@ -13,6 +13,7 @@ use super::request_id::RequestId;
 use crate::server::codes::reason_of_code;
 use crate::server::connections::{Peer, State};
 use crate::server::methods::Method;
+use crate::server::traces::CallSpan;
 
 /// Counts a call when it is dropped, which is when it has ended.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct CallRecord {
     id: RequestId,
     arrived: Instant,
     connection: Option<Arc<State>>,
+    /// `None` where the call is not traced.
+    span: Option<Box<CallSpan>>,
     /// Until there is one: the code of a call whose client has gone.
     code: Code,
 }
@@ -31,10 +34,13 @@ impl CallRecord {
     pub(super) fn new<I>(shared: &Arc<Shared>, request: &Request<I>) -> Self {
         let method = Method::of(request.uri().path());
         shared.metrics.calls.begin(method);
+        let id = RequestId::new(request.headers());
+        let span = shared.traces.call(method, request.headers(), || id.text());
         Self {
             shared: Arc::clone(shared),
             method,
-            id: RequestId::new(request.headers()),
+            id,
+            span,
             arrived: Instant::now(),
             connection: request.extensions().get::<Peer>().map(|peer| Arc::clone(&peer.connection)),
             code: Code::Cancelled,
@@ -51,9 +57,10 @@ impl CallRecord {
         &self.shared.abort
     }
 
-    /// Which call it is.
-    pub(super) fn id(&self) -> &RequestId {
-        &self.id
+    /// Does some work of the call: its log records and its trace say which call it is.
+    pub(super) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _entered = self.span.as_ref().map(|span| span.enter());
+        self.id.within(work)
     }
 
     /// The id, for the client.
@@ -88,6 +95,9 @@ impl Drop for CallRecord {
     fn drop(&mut self) {
         let time = self.arrived.elapsed();
         self.shared.metrics.calls.end(self.method, self.code, time);
+        if let Some(span) = &self.span {
+            span.end(self.code);
+        }
         if tracing::enabled!(target: "dictum::access", tracing::Level::DEBUG) {
             tracing::debug!(
                 target: "dictum::access",

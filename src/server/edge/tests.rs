@@ -48,7 +48,7 @@ where
 /// The layer, around a handler.
 fn edge<S>(handler: S) -> Edge<S> {
     let idle = Duration::from_millis(20);
-    EdgeLayer::new(CancellationToken::new(), idle, Arc::default()).layer(handler)
+    EdgeLayer::new(CancellationToken::new(), idle, Arc::default(), Traces::default()).layer(handler)
 }
 
 fn request(frames: impl Into<VecDeque<Result<Frame<Bytes>, Status>>>) -> Request<Frames> {

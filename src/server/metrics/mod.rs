@@ -11,6 +11,7 @@ pub(crate) mod figures;
 pub(crate) mod jobs;
 mod models;
 mod process;
+pub(crate) mod traces;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use calls::Calls;
 use connections::ConnectionFigures;
 use figures::{NO_LABELS, Writer};
 use jobs::JobFigures;
+use traces::SpanFigures;
 
 /// Everything that is counted.
 #[derive(Debug, Default)]
@@ -33,6 +35,7 @@ pub(crate) struct Metrics {
     pub(crate) calls: Calls,
     pub(crate) connections: ConnectionFigures,
     pub(crate) jobs: JobFigures,
+    pub(crate) traces: SpanFigures,
 }
 
 impl Metrics {
@@ -44,6 +47,7 @@ impl Metrics {
         self.calls.write(writer)?;
         self.connections.write(writer)?;
         self.jobs.write(writer)?;
+        self.traces.write(writer)?;
         writer.counters(
             ("dictum_panics", "Defects that were caught: a panic in a handler, a stream or a job"),
             [(NO_LABELS, telemetry::panic_count())],
