@@ -10,7 +10,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::store::{ModelName, Retention, Signatures};
 pub use roles::{Role, Roles};
 pub use traces::{CollectorUrl, CollectorUrlError, Share, ShareError, TraceConfig};
 pub use values::{Days, DaysError};
-use values::{address_or_off, message_bytes, pause, retention, seconds};
+use values::{address_or_off, job_memory_bytes, message_bytes, pause, retention, seconds};
 
 const MIB: usize = 1024 * 1024;
 const MAX_CONCURRENT_STREAMS: NonZeroU32 = NonZeroU32::new(128).unwrap();
@@ -32,6 +32,8 @@ const MAX_SENTENCE_BYTES: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 const MAX_TEXT_BYTES: NonZeroUsize = NonZeroUsize::new(MIB).unwrap();
 const MAX_BATCH_SENTENCES: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+const MAX_UPLOAD_BYTES: NonZeroU64 = NonZeroU64::new(4 << 30).unwrap();
+const MAX_UPLOAD_ROWS: NonZeroU64 = NonZeroU64::new(20_000_000).unwrap();
 const MAX_WAITING_BATCHES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Where `dictum serve` listens unless told otherwise.
@@ -164,6 +166,14 @@ pub struct Limits {
     pub max_batch_sentences: NonZeroUsize,
     /// Trainings and evaluations at the same time; further ones are refused. Default: 4.
     pub max_jobs: NonZeroUsize,
+    /// Most memory that a training or an evaluation plans with, in bytes. A training of more data keeps
+    /// less of it and counts the rest; an evaluation of more is refused. Default: 1.5 GiB.
+    #[serde(deserialize_with = "job_memory_bytes")]
+    pub max_job_memory_bytes: u64,
+    /// Most bytes of labelled data in a call: of a CSV, or of sentences and labels. Default: 4 GiB.
+    pub max_upload_bytes: NonZeroU64,
+    /// Most rows of labelled data in a call, unusable ones among them. Default: 20 million.
+    pub max_upload_rows: NonZeroU64,
     /// Calls that classify, train or evaluate at the same time, open streams among them; further ones
     /// are refused. Default: 4,096.
     pub max_calls: NonZeroU32,
@@ -204,6 +214,10 @@ pub struct Timeouts {
     /// Default: 5 min.
     #[serde(rename = "stream_idle_timeout_seconds", with = "seconds")]
     pub stream_idle: Duration,
+    /// From the beginning of a call that brings labelled data to the end of the data; then the call is
+    /// ended. Default: 1 h.
+    #[serde(rename = "upload_timeout_seconds", with = "seconds")]
+    pub upload: Duration,
     /// How long a client may take nothing of the replies that wait for it; then its connection is
     /// closed. Default: 60 s.
     #[serde(rename = "untaken_reply_timeout_seconds", with = "seconds")]
@@ -317,6 +331,9 @@ impl Default for Limits {
             max_text_bytes: MAX_TEXT_BYTES,
             max_batch_sentences: MAX_BATCH_SENTENCES,
             max_jobs: MAX_JOBS,
+            max_job_memory_bytes: 3 << 29,
+            max_upload_bytes: MAX_UPLOAD_BYTES,
+            max_upload_rows: MAX_UPLOAD_ROWS,
             max_calls: MAX_CALLS,
             max_calls_per_caller: MAX_CALLS_PER_CALLER,
             max_connections: MAX_CONNECTIONS,
@@ -334,6 +351,7 @@ impl Default for Timeouts {
             keepalive_timeout: Duration::from_secs(10),
             max_wait: Duration::from_millis(10),
             stream_idle: Duration::from_secs(300),
+            upload: Duration::from_secs(3_600),
             untaken_reply: Duration::from_secs(60),
             connection_age: Duration::from_secs(1_800),
             shutdown_pause: Duration::ZERO,

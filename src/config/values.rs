@@ -101,6 +101,19 @@ pub(super) fn message_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     }
 }
 
+/// Reads the memory of a job, from 16 MiB to 1 TiB.
+pub(super) fn job_memory_bytes<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<u64, D::Error> {
+    let bytes = i64::deserialize(deserializer)?;
+    match u64::try_from(bytes) {
+        Ok(bytes @ 16_777_216..=1_099_511_627_776) => Ok(bytes),
+        Ok(_) | Err(_) => {
+            Err(D::Error::custom("expected a number of bytes from 16777216 to 1099511627776"))
+        }
+    }
+}
+
 /// A time in seconds that may be none at all.
 pub(super) mod pause {
     use super::{Deserialize, Deserializer, Duration, Error, MAX_SECONDS};

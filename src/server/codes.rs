@@ -74,6 +74,8 @@ pub(crate) fn answer(error: &CallError) -> Answer {
         CallError::TooManyBatches { limit } => {
             Answer::new(Code::ResourceExhausted, "TOO_MANY_BATCHES").with("limit", limit).passing()
         }
+        CallError::UploadTooSlow { limit } => Answer::new(Code::Aborted, "UPLOAD_TOO_SLOW")
+            .with("limit_seconds", &limit.as_secs_f64()),
         CallError::Incoming(status) => meant_by_library(status, MESSAGE_TOO_LARGE),
         CallError::Csv(error) => csv(error),
         CallError::Train(error) => train(error),

@@ -1,5 +1,7 @@
 //! Why a call fails: one enum for every RPC. `status` says what each becomes on the wire.
 
+use std::time::Duration;
+
 use tonic::Status;
 
 use crate::builtin::BuiltInError;
@@ -59,6 +61,12 @@ pub(crate) enum CallError {
     TooManyBatches {
         /// How many may wait.
         limit: u64,
+    },
+    /// The data has taken too long to come.
+    #[error("the data has not come within {} s", limit.as_secs_f64())]
+    UploadTooSlow {
+        /// How long it may take.
+        limit: Duration,
     },
     /// The call's messages could not be received.
     #[error("the request stream failed: {}", .0.message())]

@@ -85,6 +85,7 @@ pub use tls::TlsError;
 use traces::Traces;
 pub use traces::TracesError;
 use training::Workshop;
+use upload::UploadLimits;
 use workers::Workers;
 
 /// Why a server did not start, or ended before it was told to.
@@ -171,7 +172,11 @@ pub async fn serve(
     let (health, health_service) = HealthReporter::new(&routes::SERVICES);
     let services = routes::Services {
         classifier: Classifier::new(Arc::clone(&models), workers, &config.limits),
-        models: ModelKeeper::new(Workshop { models: Arc::clone(&models), jobs: Arc::clone(&jobs) }),
+        models: ModelKeeper::new(Workshop {
+            models: Arc::clone(&models),
+            jobs: Arc::clone(&jobs),
+            limits: UploadLimits::from(&config),
+        }),
         health: health_service,
     };
     let phases = Phases::default();

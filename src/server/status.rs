@@ -152,6 +152,7 @@ fn violations_of(error: &CallError) -> Option<Violations> {
         | CallError::TrainingRunning { .. }
         | CallError::TooManyJobs { .. }
         | CallError::TooManyBatches { .. }
+        | CallError::UploadTooSlow { .. }
         | CallError::Incoming(_)
         | CallError::Store(_)
         | CallError::BuiltIn(_)

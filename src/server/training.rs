@@ -20,13 +20,13 @@ use super::models::{Models, ServedModel};
 use super::progress::Reporter;
 use super::response;
 use super::spec::{EvaluationPlan, TrainingPlan, Wish};
-use super::upload::{self, PIECES_UNDERWAY, Pieces, Upload, UploadMessage};
+use super::upload::{self, PIECES_UNDERWAY, Pieces, Upload, UploadLimits, UploadMessage};
 use crate::proto::train_model_response::Update;
 use crate::proto::{
     Activation, EvaluateModelRequest, EvaluateModelResponse, TrainModelRequest, TrainModelResponse,
     TrainingProgress,
 };
-use crate::train::examples::{Dataset, DatasetBuilder, Limits};
+use crate::train::examples::{Dataset, DatasetBuilder};
 use crate::train::{Observer, Stage, TrainError, Trained, check_labels, evaluate, examine, train};
 
 /// Progress messages that wait for a slow reader; further ones are left out.
@@ -37,6 +37,7 @@ const UPDATES_UNDERWAY: usize = 16;
 pub(crate) struct Workshop {
     pub(crate) models: Arc<Models>,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) limits: UploadLimits,
 }
 
 impl Workshop {
@@ -52,7 +53,7 @@ impl Workshop {
         requests: Streaming<TrainModelRequest>,
         updates: mpsc::Sender<TrainingProgress>,
     ) -> Result<TrainModelResponse, CallError> {
-        let (spec, upload) = upload::begin(requests).await?;
+        let (spec, upload) = upload::begin(requests, self.limits.time).await?;
         let plan = TrainingPlan::try_from(spec)?;
         if plan.wish != Wish::Store && !plan.validate_only {
             self.models.check_activates_own()?;
@@ -78,9 +79,11 @@ impl Workshop {
         reporter: &Reporter,
     ) -> Result<TrainModelResponse, CallError> {
         reporter.progress(Stage::Reading, 0.0);
-        let collecting = plan.settings.collecting(Limits::default());
+        let collecting = plan.settings.collecting(self.limits.data.clone());
         let dataset = self.jobs.collect(&collecting, |rows| {
-            upload::read(pieces, &plan.csv, rows, |progress| reporter.rows(progress))
+            upload::read(pieces, (&plan.csv, &self.limits.data), rows, |progress| {
+                reporter.rows(progress)
+            })
         })?;
         check_labels(&dataset)?;
         if plan.validate_only {
@@ -135,7 +138,7 @@ impl Workshop {
         self,
         requests: Streaming<EvaluateModelRequest>,
     ) -> Result<EvaluateModelResponse, CallError> {
-        let (spec, upload) = upload::begin(requests).await?;
+        let (spec, upload) = upload::begin(requests, self.limits.time).await?;
         let plan = EvaluationPlan::try_from(spec)?;
         let served = self.models.resolve(&plan.target).await?;
         let slot = self.jobs.slot(Job::Evaluation)?;
@@ -156,8 +159,9 @@ impl Workshop {
         pieces: Pieces,
         reporter: &Reporter,
     ) -> Result<EvaluateModelResponse, CallError> {
-        let mut rows = DatasetBuilder::default();
-        upload::read(pieces, &plan.csv, &mut rows, |progress| reporter.rows(progress))?;
+        let mut rows = DatasetBuilder::new(self.limits.data.clone());
+        let how = (&plan.csv, &self.limits.data);
+        upload::read(pieces, how, &mut rows, |progress| reporter.rows(progress))?;
         let dataset = rows.finish();
         let evaluation = self.jobs.compute(|| evaluate(&served.model, &dataset, reporter))?;
         Ok(response::evaluated(plan, served, &evaluation, &dataset.report))

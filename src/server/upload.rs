@@ -7,20 +7,46 @@
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 use tokio_stream::{Stream, StreamExt};
 use tonic::Status;
 
 use super::error::{CallError, Violations};
+use crate::config::ServeConfig;
 use crate::proto::evaluate_model_request::Payload as EvaluatePayload;
 use crate::proto::train_model_request::Payload as TrainPayload;
 use crate::proto::{self, EvaluateModelRequest, TrainModelRequest};
 use crate::train::TrainError;
-use crate::train::examples::{CsvError, CsvOptions, Limits, Progress, Rows, read_csv_into};
+use crate::train::examples::{
+    CsvError, CsvOptions, LimitExceeded, Limits, Progress, Rows, read_csv_into,
+};
 
 /// Pieces on their way to the reader: a few, so that both sides are busy.
 pub(crate) const PIECES_UNDERWAY: usize = 4;
+
+/// How much a call may bring, and how long that may take.
+#[derive(Debug, Clone)]
+pub(crate) struct UploadLimits {
+    /// How much is taken in, and with how much memory.
+    pub(crate) data: Limits,
+    /// From the beginning of the call to the end of the data.
+    pub(crate) time: Duration,
+}
+
+impl From<&ServeConfig> for UploadLimits {
+    fn from(ServeConfig { limits, timeouts, .. }: &ServeConfig) -> Self {
+        let data = Limits {
+            max_bytes: limits.max_upload_bytes.get(),
+            max_rows: limits.max_upload_rows.get(),
+            max_memory_bytes: limits.max_job_memory_bytes,
+            ..Limits::default()
+        };
+        Self { data, time: timeouts.upload }
+    }
+}
 
 /// Between the two sides.
 pub(crate) type Pieces = mpsc::Receiver<Result<Piece, CallError>>;
@@ -86,22 +112,35 @@ impl UploadMessage for EvaluateModelRequest {
 #[derive(Debug)]
 pub(crate) struct Upload<R> {
     requests: R,
+    deadline: Deadline,
     first: Option<Piece>,
 }
 
-/// Waits for the first message, which says what to do unless all defaults hold.
-pub(crate) async fn begin<R, M>(mut requests: R) -> Result<(M::Spec, Upload<R>), CallError>
+/// When the data has to have come.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    time: Duration,
+}
+
+/// Waits for the first message, which says what to do unless all defaults hold. The data has to have come
+/// after `time`.
+pub(crate) async fn begin<R, M>(
+    mut requests: R,
+    time: Duration,
+) -> Result<(M::Spec, Upload<R>), CallError>
 where
     R: Stream<Item = Result<M, Status>> + Unpin,
     M: UploadMessage,
 {
-    let (spec, first) = match next(&mut requests).await? {
+    let deadline = Deadline { at: Instant::now() + time, time };
+    let (spec, first) = match next(&mut requests, deadline).await? {
         Some(Payload::Spec(spec)) => (spec, None),
         Some(Payload::Data(piece)) => (M::Spec::default(), Some(piece)),
         Some(Payload::Nothing) => return Err(nothing()),
         None => (M::Spec::default(), Some(Piece::End)),
     };
-    Ok((spec, Upload { requests, first }))
+    Ok((spec, Upload { requests, deadline, first }))
 }
 
 impl<R, M> Upload<R>
@@ -124,7 +163,7 @@ where
     async fn next_piece(&mut self, is_csv: &mut Option<bool>) -> Result<Piece, CallError> {
         let piece = match self.first.take() {
             Some(piece) => piece,
-            None => match next(&mut self.requests).await? {
+            None => match next(&mut self.requests, self.deadline).await? {
                 Some(Payload::Data(piece)) => piece,
                 Some(Payload::Spec(_)) => {
                     let problem = "may come once, as the first message";
@@ -148,12 +187,19 @@ where
     }
 }
 
-async fn next<R, M>(requests: &mut R) -> Result<Option<Payload<M::Spec>>, CallError>
+async fn next<R, M>(
+    requests: &mut R,
+    deadline: Deadline,
+) -> Result<Option<Payload<M::Spec>>, CallError>
 where
     R: Stream<Item = Result<M, Status>> + Unpin,
     M: UploadMessage,
 {
-    let message = requests.next().await.transpose().map_err(CallError::Incoming)?;
+    let message = timeout_at(deadline.at, requests.next())
+        .await
+        .map_err(|_elapsed| CallError::UploadTooSlow { limit: deadline.time })?
+        .transpose()
+        .map_err(CallError::Incoming)?;
     Ok(message.map(UploadMessage::payload))
 }
 
@@ -164,20 +210,20 @@ fn nothing() -> CallError {
 /// Reads the data to its end, on a thread that may block. `watch` may end it.
 pub(crate) fn read(
     pieces: Pieces,
-    options: &CsvOptions,
+    (options, limits): (&CsvOptions, &Limits),
     rows: &mut impl Rows,
     watch: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(), CallError> {
     let mut source = Source { pieces, csv: io::Cursor::default(), has_ended: false, failure: None };
     match source.receive()? {
-        Piece::Examples(examples) => source.read_examples(examples, rows, watch),
+        Piece::Examples(examples) => source.read_examples(examples, limits, rows, watch),
         Piece::Csv(bytes) => {
             source.csv = io::Cursor::new(bytes);
-            source.read_csv(options, rows, watch)
+            source.read_csv((options, limits), rows, watch)
         }
         Piece::End => {
             source.has_ended = true;
-            source.read_csv(options, rows, watch)
+            source.read_csv((options, limits), rows, watch)
         }
     }
 }
@@ -199,11 +245,11 @@ impl Source {
 
     fn read_csv(
         mut self,
-        options: &CsvOptions,
+        (options, limits): (&CsvOptions, &Limits),
         rows: &mut impl Rows,
         watch: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<(), CallError> {
-        match read_csv_into(rows, &mut self, options, &Limits::default(), watch) {
+        match read_csv_into(rows, &mut self, options, limits, watch) {
             Err(CsvError::Io(error)) => Err(self.failure.unwrap_or(CsvError::Io(error).into())),
             Err(CsvError::Cancelled) => Err(TrainError::Cancelled.into()),
             read => Ok(read?),
@@ -213,13 +259,20 @@ impl Source {
     fn read_examples(
         mut self,
         mut examples: Vec<proto::Example>,
+        limits: &Limits,
         rows: &mut impl Rows,
         mut watch: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<(), CallError> {
         let mut progress = Progress::default();
+        let limit = limits.max_bytes;
+        let mut n_bytes = 0_u64;
         loop {
             for example in &examples {
                 progress.row_count += 1;
+                n_bytes += (example.sentence.len() + example.label.len()) as u64;
+                if n_bytes > limit {
+                    return Err(CsvError::Limit(LimitExceeded::Bytes { limit }).into());
+                }
                 rows.push(progress.row_count, &example.sentence, &example.label)
                     .map_err(CsvError::Limit)?;
             }

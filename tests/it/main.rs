@@ -33,3 +33,4 @@ mod text;
 mod tls;
 mod traces;
 mod train;
+mod uploads;

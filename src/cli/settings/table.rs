@@ -136,6 +136,14 @@ const LIMITS: &[Setting] = &[
         "Trainings and evaluations at the same time; further ones are refused",
     ),
     new(
+        "max_job_memory_bytes",
+        Number("BYTES"),
+        "Memory that each of them plans with: a training of more data keeps less of it, an evaluation of \
+         more is refused",
+    ),
+    new("max_upload_bytes", Number("BYTES"), "Most bytes of labelled data in a call"),
+    new("max_upload_rows", Number("N"), "Most rows of labelled data in a call"),
+    new(
         "max_calls",
         Number("N"),
         "Calls that classify, train or evaluate at the same time, open streams among them; further \
@@ -221,6 +229,11 @@ const TIMES: &[Setting] = &[
         "stream_idle_timeout_seconds",
         Number("SECONDS"),
         "How long a client may send nothing while a call waits for it; then the call is ended",
+    ),
+    new(
+        "upload_timeout_seconds",
+        Number("SECONDS"),
+        "From the beginning of a call that brings labelled data to the end of the data; then it is ended",
     ),
     new(
         "untaken_reply_timeout_seconds",
