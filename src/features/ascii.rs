@@ -4,14 +4,11 @@
 //! digits. Where tokens begin and end follows from them by a few operations on whole masks. The result is that of the
 //! general way, for text in which every byte is a character that NFKC leaves alone.
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
 /// Where a token stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Place {
-    pub(super) start: usize,
-    pub(super) end: usize,
+    pub(super) start: u32,
+    pub(super) end: u32,
     /// Whether it has a digit.
     pub(super) has_digit: bool,
 }
@@ -20,6 +17,8 @@ pub(super) struct Place {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Finder {
     places: Vec<Place>,
+    n_begun: usize,
+    n_ended: usize,
 }
 
 /// What one block leaves to the next: the last bit of each mask, and whether the sum that finds
@@ -32,46 +31,55 @@ struct Carry {
 }
 
 impl Finder {
-    /// The tokens of a text, which must be ASCII.
+    /// The tokens of a text, which must be ASCII and shorter than 4 GiB.
     pub(super) fn find(&mut self, text: &[u8]) -> &[Place] {
-        self.places.clear();
+        (self.n_begun, self.n_ended) = (0, 0);
         let mut carry = Carry::default();
-        let mut n_ended = 0;
         let mut base = 0;
-        for block in text.chunks(64) {
-            let masks = Masks::of(block);
-            self.block(masks, base, &mut n_ended, &mut carry);
+        let (blocks, rest) = text.as_chunks::<64>();
+        for block in blocks {
+            self.block(Masks::of(block), base, &mut carry);
             base += 64;
         }
         // White space behind the end ends what is open.
-        self.block(Masks::default(), base, &mut n_ended, &mut carry);
-        debug_assert_eq!(n_ended, self.places.len(), "each token ends");
-        &self.places
+        let mut last = [b' '; 64];
+        last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+        self.block(Masks::of(&last), base, &mut carry);
+        if carry.word | carry.other != 0 {
+            self.block(Masks::default(), base + 64, &mut carry);
+        }
+        debug_assert_eq!(self.n_ended, self.n_begun, "each token ends");
+        self.places.get(..self.n_begun).unwrap_or_default()
     }
 
-    fn block(&mut self, masks: Masks, base: usize, n_ended: &mut usize, carry: &mut Carry) {
+    fn block(&mut self, masks: Masks, base: u32, carry: &mut Carry) {
         let Masks { word, other, digit } = masks;
         let before = word << 1 | carry.word;
         let mut starts = word & !before | other;
-        while starts != 0 {
-            let start = base + starts.trailing_zeros() as usize;
-            self.places.push(Place { start, end: start, has_digit: false });
-            starts &= starts - 1;
+        let room = self.n_begun + 64;
+        if self.places.len() < room {
+            self.places.resize(2 * room, Place::default());
         }
+        let n_starts = starts.count_ones() as usize;
+        for place in self.places.iter_mut().skip(self.n_begun).take(n_starts) {
+            place.start = base + starts.trailing_zeros();
+            starts &= starts.wrapping_sub(1);
+        }
+        self.n_begun += n_starts;
         // In a run of ones, a one that is added somewhere carries to the place behind the run.
         let (sum, over) = word.overflowing_add(digit);
         let (sum, over_again) = sum.overflowing_add(u64::from(carry.digit));
         let ends = !word & before;
+        let with_digit = sum & ends;
         let mut all_ends = ends | other << 1 | carry.other;
-        while all_ends != 0 {
+        let n_ends = all_ends.count_ones() as usize;
+        for place in self.places.iter_mut().skip(self.n_ended).take(n_ends) {
             let at = all_ends.trailing_zeros();
-            if let Some(place) = self.places.get_mut(*n_ended) {
-                place.end = base + at as usize;
-                place.has_digit = (sum & ends) >> at & 1 == 1;
-            }
-            *n_ended += 1;
-            all_ends &= all_ends - 1;
+            place.end = base + at;
+            place.has_digit = with_digit >> (at % 64) & 1 == 1;
+            all_ends &= all_ends.wrapping_sub(1);
         }
+        self.n_ended += n_ends;
         *carry = Carry { word: word >> 63, other: other >> 63, digit: over | over_again };
     }
 }
@@ -87,47 +95,31 @@ struct Masks {
 }
 
 impl Masks {
-    /// The masks of up to 64 characters; behind them is white space.
-    fn of(block: &[u8]) -> Self {
-        let mut masks = Self::default();
-        let (eights, rest) = block.as_chunks::<8>();
-        let mut shift = 0;
-        for eight in eights {
-            masks.take_in(u64::from_le_bytes(*eight), shift);
-            shift += 8;
-        }
-        if !rest.is_empty() {
-            let mut last = [b' '; 8];
-            last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
-            masks.take_in(u64::from_le_bytes(last), shift);
-        }
-        masks
-    }
-
-    fn take_in(&mut self, bytes: u64, shift: u32) {
-        let digit = within(bytes, b'0', b'9');
-        let letter = within(bytes | (0x20 * ONES), b'a', b'z');
-        let word = digit | letter | within(bytes, b'_', b'_');
+    fn of(block: &[u8; 64]) -> Self {
+        // Loops without a branch, of which the compiler makes operations on many bytes at once.
+        let digit = block.map(|byte| byte.wrapping_sub(b'0') < 10);
+        let letter = block.map(|byte| (byte | 0x20).wrapping_sub(b'a') < 26);
+        let line = block.map(|byte| byte == b'_');
         // White space as `char::is_whitespace` has it, and the separators that Python's `\s` adds.
-        let space = within(bytes, b'\t', b'\r') | within(bytes, 0x1c, b' ');
-        self.word |= gather(word) << shift;
-        self.other |= gather(!(word | space) & HIGHS) << shift;
-        self.digit |= gather(digit) << shift;
+        let space =
+            block.map(|byte| (byte.wrapping_sub(b'\t') < 5) | (byte.wrapping_sub(0x1c) < 5));
+        let digit = bits(&digit);
+        let word = digit | bits(&letter) | bits(&line);
+        Self { word, other: !(word | bits(&space)), digit }
     }
 }
 
-/// The high bit of each of eight bytes, all below 128, that is in a range.
+/// A bit for each of 64 truths.
 #[inline]
-fn within(bytes: u64, first: u8, last: u8) -> u64 {
-    let from_first = bytes + u64::from(0x80 - first) * ONES;
-    let behind_last = bytes + u64::from(0x7f - last) * ONES;
-    from_first & !behind_last & HIGHS
-}
-
-/// Makes eight high bits one byte.
-#[inline]
-fn gather(highs: u64) -> u64 {
-    (highs >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+fn bits(truths: &[bool; 64]) -> u64 {
+    let mut bits = 0;
+    let (eights, _) = truths.as_chunks::<8>();
+    for (nth, eight) in eights.iter().enumerate() {
+        // The product has the eight lowest bits of bytes side by side in its uppermost byte.
+        let eight = u64::from_le_bytes(eight.map(u8::from));
+        bits |= (eight.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * nth);
+    }
+    bits
 }
 
 #[cfg(test)]
@@ -137,14 +129,16 @@ mod tests {
     #[test]
     fn every_character_is_of_its_kind() {
         for byte in 0..128u8 {
-            let masks = Masks::of(&[byte]);
+            let mut block = [b' '; 64];
+            block[usize::from(byte % 64)] = byte;
+            let masks = Masks::of(&block);
+            let bit = 1 << (byte % 64);
             let c = char::from(byte);
             let is_word = c.is_ascii_alphanumeric() || c == '_';
             let is_space = c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
-            assert_eq!(masks.word & 1 == 1, is_word, "{byte}");
-            assert_eq!(masks.digit & 1 == 1, c.is_ascii_digit(), "{byte}");
-            assert_eq!(masks.other & 1 == 1, !is_word && !is_space, "{byte}");
-            assert_eq!((masks.word | masks.other | masks.digit) >> 1, 0, "{byte}");
+            assert_eq!(masks.word, if is_word { bit } else { 0 }, "{byte}");
+            assert_eq!(masks.digit, if c.is_ascii_digit() { bit } else { 0 }, "{byte}");
+            assert_eq!(masks.other, if is_word || is_space { 0 } else { bit }, "{byte}");
         }
     }
 
@@ -153,13 +147,14 @@ mod tests {
         for n in [1, 63, 64, 65, 127, 128, 129, 200] {
             for (before, digit) in [("", ""), ("!", "7"), (" ", "")] {
                 let text = format!("{before}{}{digit}", "a".repeat(n));
+                let len = |text: &str| u32::try_from(text.len()).expect("short");
                 let last =
-                    Place { start: before.len(), end: text.len(), has_digit: !digit.is_empty() };
+                    Place { start: len(before), end: len(&text), has_digit: !digit.is_empty() };
                 let mut finder = Finder::default();
                 for end in ["", ".", " ", " b"] {
                     let text = format!("{text}{end}");
                     let places = finder.find(text.as_bytes());
-                    let wanted = places.iter().find(|place| place.start == before.len());
+                    let wanted = places.iter().find(|place| place.start == last.start);
                     assert_eq!(wanted, Some(&last), "{text}");
                 }
             }

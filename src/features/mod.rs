@@ -22,7 +22,7 @@ mod tokens;
 mod views;
 
 pub use index::HashIndex;
-pub use ngrams::Ngrams;
+pub use ngrams::{Ngrams, Singles, TOKEN_VIEWS, TokenCounts};
 pub use tokens::{Analysis, Token};
 #[cfg(test)]
 pub(crate) use views::character_sequence;

@@ -7,171 +7,283 @@ use super::{View, hash};
 /// sentence.
 #[derive(Debug, Default)]
 pub struct Ngrams {
-    tokens: Vec<u64>,
-    words: [Vec<u64>; 3],
-    shapes: [Vec<u64>; 3],
+    words: Sequence,
+    shapes: Sequence,
+    /// For each token: where it stands for the first time.
+    firsts: Vec<u32>,
+    counts: Vec<TokenCounts>,
     seen: Seen,
-    /// The tokens, and two marks of the end behind them.
-    items: Vec<Item>,
-    /// The shapes, likewise.
-    shape_items: Vec<Item>,
 }
 
-/// A token or a shape.
-#[derive(Debug, Clone, Copy)]
-struct Item {
-    hash: u64,
-    /// Whether it may occur elsewhere in the sentence. An n-gram can repeat only if all its items do.
-    repeats: bool,
+/// What is to be done about n-grams of one item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Singles {
+    /// They are collected as the others are.
+    Collected,
+    /// They are left to whoever looks at tokens; those of marks, which are no tokens, are collected.
+    LeftToTokens,
 }
+
+/// How often a token counts where it stands: in the character view, in that of single words, and as a
+/// single item of the shape view.
+pub type TokenCounts = [f64; 3];
+
+/// The views of [`TokenCounts`].
+pub const TOKEN_VIEWS: [View; 3] = [View::Character, View::Word1, View::Shape];
 
 impl Ngrams {
-    /// Replaces what was collected before by the n-grams of `analysis`, at least those of `views`.
+    /// Replaces what was collected before by the n-grams of `analysis`: single words, and those
+    /// of these views.
     pub fn collect(&mut self, analysis: &Analysis, views: &[View]) {
-        self.collect_items(analysis);
-        let n = if views.contains(&View::Word3) { 3 } else { 2 };
-        collect(View::Word1, n, &self.items, &mut self.seen, &mut self.words);
-        if !views.contains(&View::Shape) {
-            self.shapes.iter_mut().for_each(Vec::clear);
-            return;
-        }
-        self.shape_items.clear();
-        for shape in &analysis.shapes {
-            let token = self.items.get(shape.first as usize);
-            let repeats = shape.mark != Mark::Word || token.is_some_and(|t| t.repeats);
-            self.shape_items.push(Item { hash: shape.hash, repeats });
-        }
-        self.shape_items.extend(ends());
-        collect(View::Shape, 3, &self.shape_items, &mut self.seen, &mut self.shapes);
+        self.collect_with(analysis, views, Singles::Collected);
     }
 
-    fn collect_items(&mut self, analysis: &Analysis) {
-        self.tokens.clear();
-        self.items.clear();
-        self.seen.clear();
-        for (at, token) in (0u32..).zip(analysis.tokens()) {
-            let first = self.seen.insert(token.hash, at);
-            if let Some(first) = first.and_then(|first| self.items.get_mut(first as usize)) {
-                first.repeats = true;
+    /// The same, with or without what is to be seen of single tokens.
+    pub fn collect_with(&mut self, analysis: &Analysis, views: &[View], singles: Singles) {
+        let wants = |view| views.contains(&view);
+        let collected = singles == Singles::Collected;
+        self.collect_tokens(analysis);
+        let wanted = [collected, wants(View::Word2), wants(View::Word3)];
+        self.words.collect(View::Word1, wanted, &mut self.seen);
+        self.shapes.begin(std::iter::empty());
+        if wants(View::Shape) {
+            self.collect_shapes(analysis);
+            self.shapes.collect(View::Shape, [collected, true, true], &mut self.seen);
+            if !collected {
+                self.collect_marks(analysis);
             }
-            self.tokens.push(token.hash);
-            self.items.push(Item { hash: token.hash, repeats: first.is_some() });
         }
-        self.items.extend(ends());
+    }
+
+    fn collect_tokens(&mut self, analysis: &Analysis) {
+        let tokens = analysis.tokens();
+        self.words.begin(tokens.iter().map(|token| token.hash));
+        self.counts.clear();
+        self.counts.resize(tokens.len(), [1.0, 1.0, 0.0]);
+        self.firsts.clear();
+        self.firsts.resize(tokens.len(), 0);
+        self.seen.begin(tokens.len());
+        let hashes = self.words.items.get(1..).unwrap_or_default();
+        self.seen.insert_all(hashes, &mut self.firsts);
+        for (at, (first, [_, as_word, _])) in (0..).zip(self.firsts.iter().zip(&mut self.counts)) {
+            if *first != at {
+                *as_word = 0.0;
+                self.words.repeats.set(at + 1);
+                self.words.repeats.set(*first + 1);
+            }
+        }
+    }
+
+    fn collect_shapes(&mut self, analysis: &Analysis) {
+        self.shapes.begin(analysis.shapes.iter().map(|shape| shape.hash));
+        for (at, shape) in (1..).zip(&analysis.shapes) {
+            let token = shape.first as usize;
+            let repeats = shape.mark != Mark::Word || self.words.repeats.get(shape.first + 1);
+            if repeats {
+                self.shapes.repeats.set(at);
+            }
+            if shape.mark == Mark::Word
+                && let Some(first) = self.firsts.get(token)
+                && let Some([.., as_shape]) = self.counts.get_mut(*first as usize)
+            {
+                *as_shape = 1.0;
+            }
+        }
+    }
+
+    fn collect_marks(&mut self, analysis: &Analysis) {
+        let [ones, ..] = &mut self.shapes.grams;
+        for mark in [Mark::Name, Mark::Number] {
+            if let Some(shape) = analysis.shapes.iter().find(|shape| shape.mark == mark) {
+                ones.push(hash::extend(View::Shape.seed(), shape.hash));
+            }
+        }
     }
 
     /// The hashes of the tokens, repeats included.
     #[must_use]
     pub fn tokens(&self) -> &[u64] {
-        &self.tokens
+        self.words.items.get(1..=self.counts.len()).unwrap_or_default()
+    }
+
+    /// How often each of [`Self::tokens`] counts in each of [`TOKEN_VIEWS`].
+    #[must_use]
+    pub fn token_counts(&self) -> &[TokenCounts] {
+        &self.counts
     }
 
     /// The n-grams of a view, by their length; none for the character view.
     #[must_use]
     pub fn of(&self, view: View) -> &[Vec<u64>] {
-        let [words, pairs, triples] = &self.words;
+        let [words, pairs, triples] = &self.words.grams;
         match view {
             View::Word1 => std::slice::from_ref(words),
             View::Word2 => std::slice::from_ref(pairs),
             View::Word3 => std::slice::from_ref(triples),
-            View::Shape => &self.shapes,
+            View::Shape => &self.shapes.grams,
             View::Character => &[],
         }
     }
 }
 
-fn ends() -> [Item; 2] {
-    let [_, end] = View::boundaries();
-    [Item { hash: end, repeats: false }; 2]
+/// Items in a row, with a mark at each end, and their n-grams.
+#[derive(Debug, Default)]
+struct Sequence {
+    items: Vec<u64>,
+    /// The items that may stand elsewhere too. An n-gram can repeat only if all its items do.
+    repeats: Bits,
+    /// The hashes of the n-grams so far, while longer ones are made of them.
+    ones: Vec<u64>,
+    /// By their length.
+    grams: [Vec<u64>; 3],
 }
 
-/// Collects the n-grams of `items` up to a length of 2 or 3; from two items on, a mark stands at each end.
-fn collect(view: View, n: usize, items: &[Item], seen: &mut Seen, out: &mut [Vec<u64>; 3]) {
-    let [ones, pairs, triples] = out;
-    ones.clear();
-    pairs.clear();
-    triples.clear();
-    seen.clear();
-    let mut add = |to: &mut Vec<u64>, hash, may_repeat: bool| {
-        if !may_repeat || seen.insert(hash, 0).is_none() {
-            to.push(hash);
-        }
-    };
-    let seed = view.seed();
-    let [start, _] = View::boundaries();
-    if let &[first, second, ..] = items {
-        let opening = hash::extend(hash::extend(seed, start), first.hash);
-        pairs.push(opening);
-        triples.push(hash::extend(opening, second.hash));
+impl Sequence {
+    fn begin(&mut self, items: impl ExactSizeIterator<Item = u64>) {
+        let [start, end] = View::BOUNDARIES;
+        self.grams.iter_mut().for_each(Vec::clear);
+        self.repeats.begin(items.len() + 2);
+        self.items.clear();
+        self.items.push(start);
+        self.items.extend(items);
+        self.items.push(end);
     }
-    for window in items.windows(3) {
-        let &[first, second, third] = window else { continue };
-        let one = hash::extend(seed, first.hash);
-        let two = hash::extend(one, second.hash);
-        add(ones, one, first.repeats);
-        let may_repeat = first.repeats && second.repeats;
-        add(pairs, two, may_repeat);
-        if n > 2 {
-            add(triples, hash::extend(two, third.hash), may_repeat && third.repeats);
+
+    /// Collects n-grams of the wanted lengths.
+    fn collect(&mut self, view: View, wanted: [bool; 3], seen: &mut Seen) {
+        let Self { items, repeats, ones, grams: [singles, pairs, triples] } = self;
+        let from = |n: usize| items.get(n..).unwrap_or_default();
+        ones.clear();
+        ones.extend(items.iter().map(|item| hash::extend(view.seed(), *item)));
+        if wanted[0] {
+            // Without the marks.
+            singles.extend(ones.iter().skip(1).take(items.len() - 2));
         }
-    }
-    if n > 2 {
-        // The last one has nothing but its first item, or is that of the marks alone.
-        triples.pop();
-    } else {
-        triples.clear();
+        if wanted[1] || wanted[2] {
+            pairs.extend(ones.iter().zip(from(1)).map(|(one, item)| hash::extend(*one, *item)));
+        }
+        if wanted[2] {
+            triples.extend(pairs.iter().zip(from(2)).map(|(two, item)| hash::extend(*two, *item)));
+        }
+        if !wanted[1] {
+            pairs.clear();
+        }
+        seen.drop_repeats(singles, repeats.runs(1).map(|at| at - 1));
+        seen.drop_repeats(pairs, repeats.runs(2));
+        seen.drop_repeats(triples, repeats.runs(3));
     }
 }
 
-/// A set of hashes, each with a number, that is emptied in constant time.
+/// A bit for each of some things.
+#[derive(Debug, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    /// All false, for so many things.
+    fn begin(&mut self, n: usize) {
+        self.0.clear();
+        self.0.resize(n / 64 + 1, 0);
+    }
+
+    /// Makes one true.
+    #[inline]
+    fn set(&mut self, at: u32) {
+        if let Some(word) = self.0.get_mut(at as usize / 64) {
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    fn get(&self, at: u32) -> bool {
+        self.0.get(at as usize / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    /// Where `n` in a row are true, ascending; `n` from 1 to 64.
+    fn runs(&self, n: u32) -> impl Iterator<Item = usize> {
+        let words = self.0.iter().zip(self.0.iter().skip(1).chain([&0])).enumerate();
+        words.flat_map(move |(nth, (word, next))| {
+            let behind = |by: u32| word >> by | next << (64 - by);
+            let mut runs = (1..n).fold(*word, |runs, by| runs & behind(by));
+            std::iter::from_fn(move || {
+                let at = (runs != 0).then(|| nth * 64 + runs.trailing_zeros() as usize)?;
+                runs &= runs - 1;
+                Some(at)
+            })
+        })
+    }
+}
+
+/// A set of hashes in a list, that is emptied in constant time.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Generation, number and hash; a slot of an older generation is free.
-    slots: Vec<(u32, u32, u64)>,
+    /// Generation, and position in the list; a slot of an older generation is free.
+    slots: Vec<(u32, u32)>,
     generation: u32,
-    len: usize,
+    mask: usize,
+    /// Positions of a list that are to be dropped.
+    dropped: Vec<usize>,
 }
 
 impl Seen {
-    fn clear(&mut self) {
-        self.len = 0;
+    /// Empties the set and makes room for so many hashes.
+    fn begin(&mut self, n_hashes: usize) {
+        let n_slots = (4 * n_hashes).next_power_of_two().max(256);
+        if self.slots.len() < n_slots {
+            self.slots.resize(n_slots, (0, 0));
+        }
+        self.mask = n_slots - 1;
         self.generation = self.generation.wrapping_add(1);
         if self.generation == 0 {
-            self.slots.fill((0, 0, 0));
+            self.slots.fill((0, 0));
             self.generation = 1;
         }
     }
 
-    /// Adds a hash. Returns the number it came with the first time, if this is not the first.
-    #[inline]
-    fn insert(&mut self, hash: u64, number: u32) -> Option<u32> {
-        if self.len * 2 >= self.slots.len() {
-            self.grow();
+    /// Adds the hashes of a list. Writes for each at which position it stands first.
+    #[inline(never)]
+    fn insert_all(&mut self, list: &[u64], firsts: &mut [u32]) {
+        for ((position, hash), first) in (0..).zip(list).zip(firsts) {
+            *first = self.insert(*hash, position, list);
         }
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = low_bits(hash) & mask;
-        while let Some(slot) = self.slots.get_mut(at) {
-            if slot.0 != self.generation {
-                *slot = (self.generation, number, hash);
-                self.len += 1;
-                return None;
-            }
-            if slot.2 == hash {
-                return Some(slot.1);
-            }
-            at = (at + 1) & mask;
-        }
-        None
     }
 
-    fn grow(&mut self) {
-        let bigger = (self.slots.len() * 2).max(256);
-        let old = std::mem::replace(&mut self.slots, vec![(0, 0, 0); bigger]);
-        self.len = 0;
-        for (generation, number, hash) in old {
-            if generation == self.generation {
-                self.insert(hash, number);
+    /// Adds a hash that is to stand at a position of the list. Returns the position at which it stands
+    /// first: that one, or an earlier one.
+    #[inline]
+    fn insert(&mut self, hash: u64, position: u32, list: &[u64]) -> u32 {
+        let mut at = low_bits(hash) & self.mask;
+        while let Some(slot) = self.slots.get_mut(at) {
+            let is_free = slot.0 != self.generation;
+            let is_same = !is_free & (list.get(slot.1 as usize) == Some(&hash));
+            // Which of the two is not branched on: it would be guessed wrong too often.
+            if is_free | is_same {
+                let first = if is_same { slot.1 } else { position };
+                *slot = (self.generation, first);
+                return first;
             }
+            at = (at + 1) & self.mask;
+        }
+        position
+    }
+
+    /// Leaves each n-gram once; only those at `repeating` positions, ascending, may repeat.
+    fn drop_repeats(&mut self, grams: &mut Vec<u64>, repeating: impl Iterator<Item = usize>) {
+        self.dropped.clear();
+        let mut repeating = repeating.take_while(|at| *at < grams.len()).peekable();
+        if repeating.peek().is_none() {
+            return;
+        }
+        self.begin(grams.len());
+        for at in repeating {
+            let Some(gram) = grams.get(at) else { break };
+            let position = u32::try_from(at).unwrap_or(u32::MAX);
+            if self.insert(*gram, position, grams) != position {
+                self.dropped.push(at);
+            }
+        }
+        if !self.dropped.is_empty() {
+            let mut dropped = self.dropped.iter().peekable();
+            let mut at = 0..;
+            grams.retain(|_| dropped.next_if_eq(&&at.next().unwrap_or_default()).is_none());
         }
     }
 }
@@ -189,6 +301,18 @@ mod tests {
 
     use super::*;
 
+    /// Each n-gram of a view once, in the order of the sentence, with the number of its items.
+    fn distinct(view: View, analysis: &Analysis) -> Vec<(u64, bool)> {
+        let mut known = BTreeSet::new();
+        let mut distinct = Vec::new();
+        view.for_each(analysis, |hash, gram| {
+            if known.insert(hash) {
+                distinct.push((hash, view.token(analysis, gram).is_some()));
+            }
+        });
+        distinct
+    }
+
     proptest! {
         #[test]
         fn they_are_those_of_the_views_without_repeats(
@@ -197,13 +321,36 @@ mod tests {
             let (mut analysis, mut ngrams) = (Analysis::default(), Ngrams::default());
             for sentence in sentences {
                 analysis.analyse(&sentence);
-                ngrams.collect(&analysis, &View::ALL);
                 for view in [View::Word1, View::Word2, View::Word3, View::Shape] {
-                    let mut wanted = Vec::new();
-                    let mut known = BTreeSet::new();
-                    view.for_each(&analysis, |hash, _| if known.insert(hash) { wanted.push(hash) });
-                    prop_assert_eq!(ngrams.of(view).concat(), wanted, "{:?} {:?}", view, sentence);
+                    let wanted = distinct(view, &analysis);
+                    ngrams.collect(&analysis, &View::ALL);
+                    let all: Vec<u64> = wanted.iter().map(|(hash, _)| *hash).collect();
+                    prop_assert_eq!(ngrams.of(view).concat(), all, "{:?} {:?}", view, sentence);
+                    ngrams.collect_with(&analysis, &[view], Singles::LeftToTokens);
+                    let mut got = ngrams.of(view).concat();
+                    got.sort_unstable();
+                    let others = wanted.iter().filter(|(_, is_token)| !is_token);
+                    let others: BTreeSet<u64> = others.map(|(hash, _)| *hash).collect();
+                    prop_assert_eq!(got, Vec::from_iter(others), "{:?} {:?}", view, sentence);
                 }
+            }
+        }
+
+        #[test]
+        fn tokens_count_as_the_views_have_them(sentence in "([ab政ÉA.1]| |the |A |1 |\\PC){0,60}") {
+            let (mut analysis, mut ngrams) = (Analysis::default(), Ngrams::default());
+            analysis.analyse(&sentence);
+            ngrams.collect_with(&analysis, &View::ALL, Singles::LeftToTokens);
+            for (nth, view) in TOKEN_VIEWS.into_iter().enumerate().skip(1) {
+                let mut got: Vec<u64> = Vec::new();
+                for (token, counts) in ngrams.tokens().iter().zip(ngrams.token_counts()) {
+                    prop_assert!(counts[0] > 0.0);
+                    got.extend((counts[nth] > 0.0).then(|| hash::extend(view.seed(), *token)));
+                }
+                got.sort_unstable();
+                let tokens = distinct(view, &analysis).into_iter().filter(|(_, is_token)| *is_token);
+                let wanted: BTreeSet<u64> = tokens.map(|(hash, _)| hash).collect();
+                prop_assert_eq!(got, Vec::from_iter(wanted), "{:?} {:?}", view, sentence);
             }
         }
     }

@@ -45,6 +45,11 @@ pub(super) struct Shape {
     pub(super) mark: Mark,
 }
 
+/// The hash of `Aa`.
+const NAME: u64 = 0x01bb_46f1_b0f4_dd91;
+/// The hash of `0`.
+const NUMBER: u64 = 0x1982_e3a7_bb24_1055;
+
 /// How a shape item is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
@@ -69,15 +74,20 @@ pub struct Analysis {
 impl Analysis {
     /// Replaces what was analysed before by `sentence`.
     pub fn analyse(&mut self, sentence: &str) {
+        self.find_tokens(sentence);
+        self.find_shapes();
+    }
+
+    /// Replaces what was analysed before by the tokens of `sentence`; it has no shapes then.
+    pub fn find_tokens(&mut self, sentence: &str) {
         self.tokens.clear();
         self.shapes.clear();
         self.folded.clear();
-        if sentence.is_ascii() {
+        if sentence.is_ascii() && u32::try_from(sentence.len()).is_ok() {
             self.tokenise_ascii(sentence);
         } else {
             self.tokenise(sentence);
         }
-        self.find_shapes();
     }
 
     /// The tokens in the order of the sentence.
@@ -100,12 +110,12 @@ impl Analysis {
         let places = self.finder.find(bytes);
         self.tokens.extend(places.iter().map(|place| {
             let ascii::Place { start, end, has_digit } = *place;
-            let first = bytes.get(start).copied().unwrap_or_default();
+            let range = start as usize..end as usize;
+            let first = bytes.get(range.start).copied().unwrap_or_default();
             let class = CLASSES.get(usize::from(first)).copied().unwrap_or(Class::Plain);
             let class = if has_digit { Class::Number } else { class };
-            let span = Span { start: normalise::offset(start), end: normalise::offset(end) };
-            let hash = hash::bytes(folded.get(start..end).unwrap_or_default());
-            Token { hash, span, folded: (span.start, span.end), class }
+            let hash = hash::bytes(folded.get(range).unwrap_or_default());
+            Token { hash, span: Span { start, end }, folded: (start, end), class }
         }));
     }
 
@@ -129,8 +139,9 @@ impl Analysis {
         tokens.extend(open.end(folded));
     }
 
-    fn find_shapes(&mut self) {
-        let (name, number) = (hash::token("Aa"), hash::token("0"));
+    /// Adds the shapes of the tokens.
+    pub fn find_shapes(&mut self) {
+        self.shapes.clear();
         let mut before = Class::Opener;
         let mut in_name = false;
         for (at, token) in (0u32..).zip(&self.tokens) {
@@ -146,8 +157,8 @@ impl Analysis {
             let is_number = token.class == Class::Number;
             let mark = if is_number { Mark::Number } else { Mark::Word };
             let mark = if is_name { Mark::Name } else { mark };
-            let hash = if is_number { number } else { token.hash };
-            let hash = if is_name { name } else { hash };
+            let hash = if is_number { NUMBER } else { token.hash };
+            let hash = if is_name { NAME } else { hash };
             self.shapes.push(Shape { hash, first: at, last: at, mark });
         }
     }
@@ -298,6 +309,7 @@ mod tests {
 
     #[test]
     fn names_and_numbers_become_marks() {
+        assert_eq!([NAME, NUMBER], ["Aa", "0"].map(hash::token));
         let mut analysis = Analysis::default();
         analysis.analyse("He denied that John Smith paid 30 euros.");
         let marks: Vec<_> = analysis.shapes.iter().map(|s| s.mark).collect();

@@ -83,7 +83,8 @@ impl View {
 
     /// The hash an n-gram of this view starts from.
     #[inline]
-    pub(super) fn seed(self) -> u64 {
+    #[must_use]
+    pub fn seed(self) -> u64 {
         match self {
             // Words of all lengths share a seed: a 2-gram's hash is a step to the 3-gram's.
             Self::Word1 | Self::Word2 | Self::Word3 => 0x5749_e3a1_6b0d_44c7,
@@ -93,9 +94,7 @@ impl View {
     }
 
     /// The hashes of the marks at the start and at the end of a sentence.
-    pub(super) fn boundaries() -> [u64; 2] {
-        [hash::token(BOUNDARY_START), hash::token(BOUNDARY_END)]
-    }
+    pub(super) const BOUNDARIES: [u64; 2] = [0x0b79_48f4_16a6_8099, 0x47c5_2907_0790_a263];
 
     /// Whether a sentence counts how often a feature occurs, and not only whether it does.
     #[must_use]
@@ -160,6 +159,20 @@ impl View {
         Some(Span { start: first.span.start, end: last.span.end })
     }
 
+    /// The hash of the token that an n-gram is, if it is one token as it stands.
+    #[must_use]
+    pub fn token(self, analysis: &Analysis, gram: Gram) -> Option<u64> {
+        let at = (gram.start as usize).checked_sub(1).filter(|_| gram.len == 1)?;
+        match self {
+            Self::Word1 | Self::Character => analysis.tokens().get(at).map(|token| token.hash),
+            Self::Shape => {
+                let shape = analysis.shapes.get(at)?;
+                (shape.mark == Mark::Word).then_some(shape.hash)
+            }
+            Self::Word2 | Self::Word3 => None,
+        }
+    }
+
     fn n_items(self, analysis: &Analysis) -> usize {
         if self == Self::Shape { analysis.shapes.len() } else { analysis.tokens().len() }
     }
@@ -186,7 +199,7 @@ fn ngrams<T>(
     n: usize,
     each: &mut impl FnMut(u64, Gram),
 ) {
-    let [start, end] = View::boundaries();
+    let [start, end] = View::BOUNDARIES;
     let marks = usize::from(n > 1);
     let n_grams = (items.len() + 2 * marks + 1).saturating_sub(n);
     let len = if n == 1 {
@@ -249,6 +262,11 @@ mod tests {
         let mut out = Vec::new();
         view.for_each(&analysis, |_, gram| out.push(view.write(&analysis, gram)));
         out
+    }
+
+    #[test]
+    fn marks_have_the_hashes_of_what_is_written_for_them() {
+        assert_eq!(View::BOUNDARIES, [BOUNDARY_START, BOUNDARY_END].map(hash::token));
     }
 
     #[test]

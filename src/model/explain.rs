@@ -24,7 +24,7 @@ pub(super) fn explain(table: &Table, analysis: &Analysis, scores: &[f64]) -> Exp
 
     // Words and shapes often read the same: to people they are one reason.
     let mut merged: BTreeMap<(String, Vec<Span>), f64> = BTreeMap::new();
-    for found in View::ALL.into_iter().flat_map(|view| pair.contributions(analysis, view)) {
+    for found in table.views.iter().flat_map(|view| pair.contributions(analysis, *view)) {
         *merged.entry((found.feature, found.spans)).or_default() += found.log_odds;
     }
     let contribution = |((feature, spans), log_odds)| Contribution { feature, log_odds, spans };
@@ -73,12 +73,18 @@ impl Pair<'_> {
         found.into_iter().map(contribution).collect()
     }
 
+    fn row(&self, view: View, analysis: &Analysis, (hash, gram): (u64, Gram)) -> Option<Row<'_>> {
+        let token = view.token(analysis, gram);
+        let of_token = token.and_then(|token| self.table.tokens.get(token, view));
+        of_token.or_else(|| self.table.ngrams.get(hash))
+    }
+
     /// Features that count once, with all their places, and the squared length of the view.
     fn ngrams(&self, analysis: &Analysis, view: View) -> (Vec<Found>, f64) {
         let mut by_hash: BTreeMap<u64, Found> = BTreeMap::new();
         let mut square = 0.0;
         view.for_each(analysis, |hash, gram| {
-            let Some(row) = self.table.features.get(hash) else { return };
+            let Some(row) = self.row(view, analysis, (hash, gram)) else { return };
             let found = by_hash.entry(hash).or_insert_with(|| {
                 square += row.square;
                 Found { log_odds: self.log_odds(&row, view), gram, spans: Vec::new() }
@@ -93,13 +99,14 @@ impl Pair<'_> {
         let mut by_token: BTreeMap<u64, Found> = BTreeMap::new();
         let (mut sum, mut square) = (RowSum::default(), 0.0);
         for (token, gram) in analysis.tokens().iter().zip(Gram::tokens()) {
-            let (log_odds, token_square) = if let Some(row) = self.table.tokens.get(token.hash) {
-                (self.log_odds(&row, View::Character), row.square)
-            } else {
-                sum.reset(self.table.n_labels());
-                self.table.sum_character_rows(analysis.folded(token), 1.0, &mut sum);
-                (self.log_odds_of_sum(&sum), sum.square)
-            };
+            let (log_odds, token_square) =
+                if let Some(row) = self.table.tokens.get(token.hash, View::Character) {
+                    (self.log_odds(&row, View::Character), row.square)
+                } else {
+                    sum.reset(self.table.n_labels());
+                    self.table.sum_character_rows(analysis.folded(token), 1.0, &mut sum);
+                    (self.log_odds_of_sum(&sum), sum.square)
+                };
             square += token_square;
             let found = by_token.entry(token.hash).or_insert_with(|| Found {
                 log_odds: 0.0,

@@ -1,196 +1,185 @@
-//! Finds what stands under a hash, among very many: built once, then only read.
+//! Finds the positions of hashes, among very many: built once, then only read.
 //!
-//! The items stand in the order of their hashes. The upper bits of a hash lead to a bucket of a few
-//! neighbours, of which a word holds a byte each, its print: one comparison of eight bytes tells most
-//! unknown hashes and gives the place of most known ones. Looking up many hashes goes in stages, so
-//! that what a hash waits for from memory is on its way while others are looked at.
+//! The hashes stand in ascending order. The upper bits of a hash lead to a bucket of a few neighbours, of
+//! which a word holds a byte each, its print: one comparison of eight bytes tells most unknown hashes and
+//! gives the place of most known ones. Many hashes are looked up in two passes, so that what one waits for
+//! from memory is on its way while others are looked at.
 
-use std::hint::black_box;
-
-/// Items a bucket on average. A bucket has room for eight prints.
-const MEAN_ITEMS: usize = 4;
+/// Hashes a bucket on average. A bucket has room for eight prints.
+const MEAN_HASHES: usize = 4;
 const PRINTS: u32 = 8;
 /// The print of no hash: the place is empty.
 const EMPTY: u8 = 0xfe;
-/// In the last place: the bucket has more items than prints.
+/// In the last place: the bucket has more hashes than prints.
 const OVERFULL: u8 = 0xff;
-const EMPTY_BUCKET: u64 = EMPTY as u64 * ONES;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// Items under distinct hashes.
+/// Distinct hashes, each with its position.
 #[derive(Debug)]
-pub(super) struct Index<P> {
-    items: Vec<Item<P>>,
-    /// `n_buckets`: the prints of a bucket's first items.
-    prints: Vec<u64>,
-    /// `n_buckets + 1`: the position of each bucket's first item.
-    starts: Vec<u32>,
+pub(super) struct Index {
+    /// Ascending.
+    hashes: Vec<u64>,
+    /// One more than there are, for the end of the last.
+    buckets: Vec<Bucket>,
 }
 
+/// A few neighbours.
 #[derive(Debug, Clone, Copy)]
-struct Item<P> {
-    /// The lower and the upper half: a row of single-precision numbers needs no padding beside them.
-    hash: [u32; 2],
-    payload: P,
+struct Bucket {
+    /// The prints of its first hashes, a byte each, from the lowest on.
+    prints: u64,
+    /// The position of its first hash.
+    start: u32,
 }
 
-impl<P> Item<P> {
-    #[inline]
-    fn hash(&self) -> u64 {
-        let [lower, upper] = self.hash;
-        u64::from(upper) << 32 | u64::from(lower)
-    }
-}
+const EMPTY_BUCKET: Bucket = Bucket { prints: EMPTY as u64 * ONES, start: 0 };
 
-/// The buffers of a look-up of many hashes.
+/// What a look-up of many hashes found. Keeps its buffers.
 #[derive(Debug, Default)]
 pub(super) struct Finder {
     candidates: Vec<Candidate>,
-    n_candidates: usize,
+    found: Vec<Found>,
+    n_found: usize,
     n_hashes: usize,
 }
 
-/// A hash on its way through the stages.
+/// A hash with the position that is most probably its.
 #[derive(Debug, Clone, Copy, Default)]
 struct Candidate {
     hash: u64,
-    /// Its bucket, then the position of the item that may be its.
-    at: u32,
-    /// Which of the hashes it is.
+    position: u32,
     nth: u32,
 }
 
+/// A known hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Found {
+    /// Its position.
+    pub(super) position: u32,
+    /// Which of the hashes that were looked up it is.
+    pub(super) nth: u32,
+}
+
 impl Finder {
+    /// The known hashes, in order.
     #[inline]
-    fn candidates(&self) -> &[Candidate] {
-        self.candidates.get(..self.n_candidates).unwrap_or_default()
+    pub(super) fn found(&self) -> &[Found] {
+        self.found.get(..self.n_found).unwrap_or_default()
+    }
+
+    /// Leaves in `unknown` which of the hashes are not known.
+    pub(super) fn unknown(&self, unknown: &mut Vec<usize>) {
+        unknown.clear();
+        if self.n_found == self.n_hashes {
+            return;
+        }
+        let mut next = 0;
+        for found in self.found() {
+            let nth = found.nth as usize;
+            unknown.extend(next..nth);
+            next = nth + 1;
+        }
+        unknown.extend(next..self.n_hashes);
+    }
+
+    fn make_room(&mut self, n_hashes: usize) {
+        self.n_hashes = n_hashes;
+        if self.candidates.len() < n_hashes {
+            self.candidates.resize(n_hashes, Candidate::default());
+            self.found.resize(n_hashes, Found::default());
+        }
     }
 }
 
-impl<P> Index<P> {
-    pub(super) fn with_capacity(n_items: usize) -> Self {
-        Self { items: Vec::with_capacity(n_items), prints: Vec::new(), starts: Vec::new() }
-    }
-
-    /// Adds an item; hashes ascending, fewer than 2^32.
-    pub(super) fn push(&mut self, hash: u64, payload: P) {
-        debug_assert!(self.items.last().is_none_or(|last| last.hash() <= hash), "not in order");
-        self.items.push(Item { hash: [low_bits(hash), low_bits(hash >> 32)], payload });
-    }
-
-    /// Makes the buckets, once all items are there.
-    pub(super) fn finish(&mut self) {
-        let n_buckets = self.items.len() / MEAN_ITEMS + 1;
-        self.prints = vec![EMPTY_BUCKET; n_buckets];
-        self.starts = vec![0; n_buckets + 1];
-        for item in &self.items {
-            let bucket = spread(item.hash(), n_buckets);
-            if let Some(n) = self.starts.get_mut(bucket + 1) {
-                if let Some(prints) = self.prints.get_mut(bucket) {
-                    *prints = with_print(*prints, *n, item.hash());
-                }
-                *n += 1;
-            }
-        }
+impl Index {
+    /// Indexes hashes: ascending, distinct, fewer than 2^32.
+    pub(super) fn new(mut hashes: Vec<u64>) -> Self {
+        debug_assert!(hashes.is_sorted_by(|a, b| a < b), "not in order");
+        hashes.shrink_to_fit();
+        let n_buckets = hashes.len() / MEAN_HASHES + 1;
+        let mut buckets = vec![EMPTY_BUCKET; n_buckets + 1];
         let mut start = 0;
-        for n in &mut self.starts {
-            start += *n;
-            *n = start;
+        for (at, bucket) in (0..).zip(&mut buckets) {
+            bucket.start = start;
+            let behind = hashes.get(start as usize..).unwrap_or_default();
+            for (n, hash) in
+                (0..).zip(behind).take_while(|(_, hash)| spread(**hash, n_buckets) == at)
+            {
+                bucket.prints = with_print(bucket.prints, n, *hash);
+                start += 1;
+            }
         }
+        Self { hashes, buckets }
     }
 
-    /// The position of a hash, and what stands under it.
-    #[inline]
-    pub(super) fn get(&self, hash: u64) -> Option<(usize, &P)> {
-        let bucket = spread(hash, self.prints.len());
-        let prints = self.prints.get(bucket).copied()?;
-        if !may_hold(prints, hash) {
-            return None;
-        }
-        let start = self.starts.get(bucket).copied()?;
-        self.item((start + place(prints, hash)) as usize, hash)
+    /// The position of a hash.
+    pub(super) fn position(&self, hash: u64) -> Option<usize> {
+        let (mut candidate, mut found) = ([Candidate::default()], [Found::default()]);
+        let n_candidates = self.candidates(&[hash], &mut candidate);
+        let n_found = self.found(candidate.get(..n_candidates)?, &mut found);
+        found.get(..n_found)?.first().map(|found| found.position as usize)
     }
 
-    /// What stands at a position.
-    #[inline]
-    pub(super) fn at(&self, position: usize) -> Option<&P> {
-        self.items.get(position).map(|item| &item.payload)
+    /// Looks up many hashes.
+    pub(super) fn find(&self, hashes: &[u64], finder: &mut Finder) {
+        finder.make_room(hashes.len());
+        let n_candidates = self.candidates(hashes, &mut finder.candidates);
+        let candidates = finder.candidates.get(..n_candidates).unwrap_or_default();
+        finder.n_found = self.found(candidates, &mut finder.found);
     }
 
-    /// Leaves in `finder` those of the hashes that probably have an item, with these items on their way
-    /// into the cache.
-    #[inline]
-    pub(super) fn prepare(&self, hashes: &[u64], finder: &mut Finder) {
-        if finder.candidates.len() < hashes.len() {
-            finder.candidates.resize(hashes.len(), Candidate::default());
-        }
-        let mut n_candidates = 0;
+    /// Writes the hashes that the prints let pass; how many there are. A function of its own, so that what
+    /// the loop needs stays in registers.
+    #[inline(never)]
+    fn candidates(&self, hashes: &[u64], candidates: &mut [Candidate]) -> usize {
+        let mut n = 0;
         // Without a branch on what the prints say: it would be guessed wrong half of the time.
-        for (nth, hash) in (0u32..).zip(hashes) {
-            let bucket = spread(*hash, self.prints.len());
-            let prints = self.prints.get(bucket).copied().unwrap_or(EMPTY_BUCKET);
-            if let Some(to) = finder.candidates.get_mut(n_candidates) {
-                *to = Candidate { hash: *hash, at: low_bits(bucket as u64), nth };
+        for (nth, &hash) in (0..).zip(hashes) {
+            let Bucket { prints, start } = self.bucket(hash);
+            let matches = matches(prints, hash);
+            if let Some(to) = candidates.get_mut(n) {
+                // Without a match, the last place.
+                let place = (matches | 1 << 63).trailing_zeros() / 8;
+                *to = Candidate { hash, position: start + place, nth };
             }
-            n_candidates += usize::from(may_hold(prints, *hash));
+            n += usize::from((matches != 0) | (prints >= u64::from(OVERFULL) << 56));
         }
-        (finder.n_candidates, finder.n_hashes) = (n_candidates, hashes.len());
-        let mut touched = 0;
-        for candidate in finder.candidates.iter_mut().take(n_candidates) {
-            let bucket = candidate.at as usize;
-            let prints = self.prints.get(bucket).copied().unwrap_or(EMPTY_BUCKET);
-            let start = self.starts.get(bucket).copied().unwrap_or_default();
-            candidate.at = start + place(prints, candidate.hash);
-            // Reads that wait for nothing run side by side; the ones behind a comparison would not.
-            touched ^= self.items.get(candidate.at as usize).map_or(0, |item| item.hash[0]);
-        }
-        black_box(touched);
+        n
     }
 
-    /// Calls `each` with the position and item of every prepared hash that has one, in order.
+    /// Writes the candidates that are known; how many there are.
+    #[inline(never)]
+    fn found(&self, candidates: &[Candidate], found: &mut [Found]) -> usize {
+        let mut n = 0;
+        for &Candidate { hash, mut position, nth } in candidates {
+            if self.hashes.get(position as usize) != Some(&hash) {
+                let Some(elsewhere) = self.search(hash) else { continue };
+                position = low_bits(elsewhere as u64);
+            }
+            if let Some(to) = found.get_mut(n) {
+                *to = Found { position, nth };
+            }
+            n += 1;
+        }
+        n
+    }
+
     #[inline]
-    pub(super) fn visit(&self, finder: &Finder, mut each: impl FnMut(usize, &P)) {
-        for candidate in finder.candidates() {
-            if let Some((position, payload)) = self.item(candidate.at as usize, candidate.hash) {
-                each(position, payload);
-            }
-        }
+    fn bucket(&self, hash: u64) -> Bucket {
+        let at = spread(hash, self.buckets.len() - 1);
+        self.buckets.get(at).copied().unwrap_or(EMPTY_BUCKET)
     }
 
-    /// Leaves in `missed` the places, among those prepared, of the hashes that have no item.
-    pub(super) fn missed(&self, finder: &Finder, missed: &mut Vec<usize>) {
-        missed.clear();
-        let mut next = 0;
-        for candidate in finder.candidates() {
-            if self.item(candidate.at as usize, candidate.hash).is_some() {
-                let nth = candidate.nth as usize;
-                missed.extend(next..nth);
-                next = nth + 1;
-            }
-        }
-        missed.extend(next..finder.n_hashes);
-    }
-
-    /// The item of a hash, which is most probably the one at `at`.
-    #[inline]
-    fn item(&self, at: usize, hash: u64) -> Option<(usize, &P)> {
-        match self.items.get(at) {
-            Some(item) if item.hash() == hash => Some((at, &item.payload)),
-            _ => self.search(hash),
-        }
-    }
-
-    /// The item of a hash that shares its print with another, or has none.
+    /// The position of a hash that shares its print with another, or has none.
     #[cold]
-    fn search(&self, hash: u64) -> Option<(usize, &P)> {
-        let bucket = spread(hash, self.prints.len());
-        let start = self.starts.get(bucket).copied()? as usize;
-        let end = self.starts.get(bucket + 1).copied()? as usize;
-        let items = self.items.get(start..end)?;
-        let found = items.binary_search_by_key(&hash, Item::hash).ok()?;
-        items.get(found).map(|item| (start + found, &item.payload))
+    fn search(&self, hash: u64) -> Option<usize> {
+        let bucket = spread(hash, self.buckets.len() - 1);
+        let start = self.buckets.get(bucket)?.start as usize;
+        let end = self.buckets.get(bucket + 1)?.start as usize;
+        let found = self.hashes.get(start..end)?.binary_search(&hash).ok()?;
+        Some(start + found)
     }
 }
 
@@ -201,13 +190,13 @@ fn spread(hash: u64, n: usize) -> usize {
     ((u128::from(hash) * n as u128) >> 64) as usize
 }
 
-/// The print of a hash: its lowest byte, but for the two values with a meaning.
+/// The print of a hash: its lowest byte. That of an empty place leads to a comparison in vain.
 #[inline]
 fn print(hash: u64) -> u64 {
-    (hash & 0xff).min(u64::from(EMPTY) - 1)
+    hash & 0xff
 }
 
-/// Takes in the `n`th item of a bucket.
+/// Takes in the `n`th hash of a bucket.
 fn with_print(prints: u64, n: u32, hash: u64) -> u64 {
     match n {
         0..PRINTS => {
@@ -225,18 +214,6 @@ fn matches(prints: u64, hash: u64) -> u64 {
     differences.wrapping_sub(ONES) & !differences & HIGHS
 }
 
-/// Whether a bucket may have an item of a hash.
-#[inline]
-fn may_hold(prints: u64, hash: u64) -> bool {
-    matches(prints, hash) != 0 || prints >= u64::from(OVERFULL) << 56
-}
-
-/// Which item of its bucket is most probably that of a hash.
-#[inline]
-fn place(prints: u64, hash: u64) -> u32 {
-    matches(prints, hash).trailing_zeros() / 8
-}
-
 /// The lower half of a number.
 #[inline]
 #[allow(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
@@ -250,15 +227,6 @@ mod tests {
 
     use super::*;
 
-    fn index(hashes: &[u64]) -> Index<usize> {
-        let mut index = Index::with_capacity(hashes.len());
-        for (at, hash) in hashes.iter().enumerate() {
-            index.push(*hash, at);
-        }
-        index.finish();
-        index
-    }
-
     /// Hashes that crowd in few buckets and share prints, and others.
     fn hashes() -> impl Strategy<Value = Vec<u64>> {
         let crowded = (0..4u64, 0..600u64).prop_map(|(high, low)| high << 62 | low);
@@ -269,22 +237,26 @@ mod tests {
     proptest! {
         #[test]
         fn every_hash_is_found_and_no_other(known in hashes(), others in hashes()) {
-            let index = index(&known);
+            let index = Index::new(known.clone());
             let asked: Vec<u64> = known.iter().zip(&others).flat_map(|(a, b)| [*a, *b]).collect();
             let wanted: Vec<_> = asked.iter().map(|hash| known.binary_search(hash).ok()).collect();
             for (hash, wanted) in asked.iter().zip(&wanted) {
-                prop_assert_eq!(index.get(*hash).map(|(at, payload)| (at, *payload)), wanted.map(|at| (at, at)));
+                prop_assert_eq!(index.position(*hash), *wanted);
             }
             let mut finder = Finder::default();
             for n in [asked.len(), asked.len() / 2] {
-                index.prepare(&asked[..n], &mut finder);
-                let (mut found, mut missed) = (Vec::new(), Vec::new());
-                index.visit(&finder, |at, payload| found.push((at, *payload)));
-                index.missed(&finder, &mut missed);
-                let positions = wanted[..n].iter().flatten().map(|at| (*at, *at));
-                prop_assert_eq!(found, positions.collect::<Vec<_>>());
-                let without = (0..n).filter(|nth| wanted[*nth].is_none());
-                prop_assert_eq!(missed, without.collect::<Vec<_>>());
+                index.find(&asked[..n], &mut finder);
+                let mut unknown = Vec::new();
+                finder.unknown(&mut unknown);
+                let mut found = finder.found().iter().map(|found| (found.nth as usize, found.position as usize));
+                for (nth, wanted) in wanted[..n].iter().enumerate() {
+                    match wanted {
+                        Some(at) => prop_assert_eq!(found.next(), Some((nth, *at))),
+                        None => prop_assert!(unknown.contains(&nth)),
+                    }
+                }
+                prop_assert_eq!(found.next(), None);
+                prop_assert_eq!(unknown.len() + finder.found().len(), n);
             }
         }
     }
@@ -294,9 +266,9 @@ mod tests {
         let spread_out = |n: u64| crate::features::hash::extend(7, n);
         let mut known: Vec<u64> = (0..10_000).map(spread_out).collect();
         known.sort_unstable();
+        let index = Index::new(known);
         let unknown: Vec<u64> = (10_000..20_000).map(spread_out).collect();
-        let mut finder = Finder::default();
-        index(&known).prepare(&unknown, &mut finder);
-        assert!(finder.n_candidates < 500, "{} of 10,000 pass", finder.n_candidates);
+        let n_passed = index.candidates(&unknown, &mut [Candidate::default(); 10_000]);
+        assert!(n_passed < 500, "{n_passed} of 10,000 pass");
     }
 }

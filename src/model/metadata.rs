@@ -53,7 +53,7 @@ pub struct ChosenView {
     pub view: View,
     /// Lidstone smoothing, above 0.
     pub alpha: f64,
-    /// Weight in the pooled sum, at least 0.
+    /// Weight in the pooled sum, at least 0. The model has no features of a view of weight 0.
     pub weight: f64,
 }
 

@@ -27,6 +27,7 @@ mod score;
 #[cfg(test)]
 mod score_tests;
 mod table;
+mod token_rows;
 
 pub use classification::{AbstainReason, Classification, Contribution, Explanation, Outcome};
 pub use evaluation::{ConfusionCell, CoveragePoint, Evaluation, LabelEvaluation, Method};

@@ -1,13 +1,14 @@
 //! Rows of numbers under hashes, in the layout that suits the number of labels: built once, then
 //! only read.
 //!
-//! With few labels a row has a value for each beside its hash. With many it says where its entries
-//! are, of which most rows have few; or where its values are, if most have many.
-
-use std::fmt::Debug;
+//! With few labels a row has a value for each. With many it says where its entries are, of which most
+//! rows have few.
 
 use super::index::{Finder, Index};
 use super::table::RowSum;
+
+/// Labels up to which rows have a value for each.
+pub(super) const FEW_LABELS: usize = 8;
 
 /// What is added to the labels by one row.
 #[derive(Debug, Clone, Copy)]
@@ -16,18 +17,23 @@ pub(super) struct Row<'a> {
     pub(super) mass: f64,
     /// What it adds to the squared length.
     pub(super) square: f64,
-    entries: Entries<'a>,
+    pub(super) entries: Entries<'a>,
 }
 
+/// What labels get beyond the background.
 #[derive(Debug, Clone, Copy)]
-enum Entries<'a> {
+pub(super) enum Entries<'a> {
+    /// Each label.
     Dense(&'a [f32]),
+    /// Some of them.
     Sparse(&'a [Entry]),
+    /// Some of them, as [`Parts`](super::Parts) has it: labels, ascending, and their values.
+    Listed(&'a [u16], &'a [f32]),
 }
 
-/// What one label gets beyond the background: the label, and the lower and the upper half of the value.
+/// What one label gets: the label, and the lower and the upper half of the value.
 /// Six bytes and no padding.
-type Entry = [u16; 3];
+pub(super) type Entry = [u16; 3];
 
 impl Row<'_> {
     /// What the row adds to one label beyond the background.
@@ -37,6 +43,11 @@ impl Row<'_> {
             Entries::Sparse(entries) => {
                 let of_label = |entry: &&Entry| usize::from(entry[0]) == label;
                 entries.iter().find(of_label).map_or(0.0, value)
+            }
+            Entries::Listed(labels, values) => {
+                let mut entries = labels.iter().zip(values);
+                let of_label = entries.find(|(of, _)| usize::from(**of) == label);
+                of_label.map_or(0.0, |(_, value)| f64::from(*value))
             }
         }
     }
@@ -57,6 +68,13 @@ impl Row<'_> {
                     }
                 }
             }
+            Entries::Listed(labels, row) => {
+                for (label, value) in labels.iter().zip(row) {
+                    if let Some(sum) = values.get_mut(usize::from(*label)) {
+                        *sum += times * f64::from(*value);
+                    }
+                }
+            }
         }
     }
 }
@@ -72,7 +90,7 @@ fn entry((label, value): (&u16, &f32)) -> Entry {
     [*label, bits as u16, (bits >> 16) as u16]
 }
 
-/// A row as it is given to [`Rows::push`].
+/// A row as it is given to [`Rows::new`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NewRow<'a> {
     pub(super) hash: u64,
@@ -84,109 +102,27 @@ pub(super) struct NewRow<'a> {
     pub(super) values: &'a [f32],
 }
 
+impl<'a> NewRow<'a> {
+    /// The row that will stand there.
+    pub(super) fn row(&self) -> Row<'a> {
+        let entries = Entries::Listed(self.labels, self.values);
+        Row { mass: f64::from(self.mass), square: f64::from(self.square), entries }
+    }
+}
+
 /// Rows by their hashes.
-pub(super) trait Rows: Debug + Send + Sync {
-    /// Adds a row; hashes ascending.
-    fn push(&mut self, row: &NewRow<'_>);
-
-    /// Makes rows findable, once all are there.
-    fn finish(&mut self);
-
-    /// Returns the row of a hash.
-    fn get(&self, hash: u64) -> Option<Row<'_>>;
-
-    /// Looks up many hashes; their rows are on their way into the cache then.
-    fn prepare(&self, hashes: &[u64], finder: &mut Finder);
-
-    /// Adds the rows of the prepared hashes that have one to `sum`.
-    fn add(&self, finder: &Finder, sum: &mut RowSum);
-
-    /// Leaves in `missed` the places of the prepared hashes that have no row.
-    fn missed(&self, finder: &Finder, missed: &mut Vec<usize>);
-}
-
-/// Room for rows of so many labels, with squares or without.
-pub(super) fn rows(n_rows: usize, n_labels: usize, has_squares: bool) -> Box<dyn Rows> {
-    match (n_labels, has_squares) {
-        (0..=2, false) => Box::new(Dense::<3>::new(n_rows, 2)),
-        (0..=2, true) => Box::new(Dense::<4>::new(n_rows, 2)),
-        (3..=4, false) => Box::new(Dense::<5>::new(n_rows, 4)),
-        (3..=4, true) => Box::new(Dense::<6>::new(n_rows, 4)),
-        (5..=8, false) => Box::new(Dense::<9>::new(n_rows, 8)),
-        (5..=8, true) => Box::new(Dense::<10>::new(n_rows, 8)),
-        _ => Box::new(Sparse { index: Index::with_capacity(n_rows), entries: Vec::new() }),
-    }
-}
-
-/// Room for rows that add nothing: they are known, and that is all.
-pub(super) fn empty_rows(n_rows: usize) -> Box<dyn Rows> {
-    Box::new(Dense::<0>::new(n_rows, 0))
-}
-
-/// A value a label, then the mass, then the square where there are any: `N` numbers.
 #[derive(Debug)]
-struct Dense<const N: usize> {
-    index: Index<[f32; N]>,
-    n_values: usize,
+pub(super) struct Rows {
+    index: Index,
+    numbers: Numbers,
 }
 
-impl<const N: usize> Dense<N> {
-    fn new(n_rows: usize, n_values: usize) -> Self {
-        Self { index: Index::with_capacity(n_rows), n_values }
-    }
-}
-
-impl<const N: usize> Rows for Dense<N> {
-    fn push(&mut self, row: &NewRow<'_>) {
-        let mut numbers = [0.0; N];
-        let (values, others) = numbers.split_at_mut(self.n_values);
-        for (label, value) in row.labels.iter().zip(row.values) {
-            if let Some(to) = values.get_mut(usize::from(*label)) {
-                *to = *value;
-            }
-        }
-        others.iter_mut().zip([row.mass, row.square]).for_each(|(to, number)| *to = number);
-        self.index.push(row.hash, numbers);
-    }
-
-    fn finish(&mut self) {
-        self.index.finish();
-    }
-
-    fn get(&self, hash: u64) -> Option<Row<'_>> {
-        let (_, numbers) = self.index.get(hash)?;
-        let (values, others) = numbers.split_at_checked(self.n_values)?;
-        let other = |at: usize| others.get(at).copied().map_or(0.0, f64::from);
-        Some(Row { mass: other(0), square: other(1), entries: Entries::Dense(values) })
-    }
-
-    fn prepare(&self, hashes: &[u64], finder: &mut Finder) {
-        self.index.prepare(hashes, finder);
-    }
-
-    fn add(&self, finder: &Finder, sum: &mut RowSum) {
-        let mut sums = [0.0; N];
-        self.index.visit(finder, |_, numbers| {
-            for (sum, number) in sums.iter_mut().zip(numbers) {
-                *sum += f64::from(*number);
-            }
-        });
-        let (values, others) = sums.split_at_checked(self.n_values).unwrap_or_default();
-        sum.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-        sum.mass += others.first().copied().unwrap_or_default();
-        sum.square += others.get(1).copied().unwrap_or_default();
-    }
-
-    fn missed(&self, finder: &Finder, missed: &mut Vec<usize>) {
-        self.index.missed(finder, missed);
-    }
-}
-
-/// Entries for some of many labels.
 #[derive(Debug)]
-struct Sparse {
-    index: Index<Place>,
-    entries: Vec<Entry>,
+enum Numbers {
+    /// Row after row: a value a label, the mass, and the square where rows have one.
+    Dense { numbers: Vec<f32>, n_labels: usize, stride: usize },
+    /// Row after row its place, and one more for the end of the last.
+    Sparse { places: Vec<Place>, entries: Vec<Entry> },
 }
 
 /// A row whose entries end where those of the next begin.
@@ -197,105 +133,114 @@ struct Place {
     start: u32,
 }
 
-impl Sparse {
+impl Rows {
+    /// Rows for so many labels, by ascending hashes; `has_squares`: with squares.
+    pub(super) fn new<'a>(
+        n_labels: usize,
+        has_squares: bool,
+        rows: impl Iterator<Item = NewRow<'a>>,
+    ) -> Self {
+        let mut hashes = Vec::new();
+        let rows = rows.inspect(|row| hashes.push(row.hash));
+        let numbers =
+            if n_labels <= FEW_LABELS { dense(n_labels, has_squares, rows) } else { sparse(rows) };
+        Self { index: Index::new(hashes), numbers }
+    }
+
+    /// The row of a hash.
+    pub(super) fn get(&self, hash: u64) -> Option<Row<'_>> {
+        self.index.position(hash).map(|at| self.row(at))
+    }
+
+    /// Adds the rows of those of the hashes that have one to `sum`.
+    pub(super) fn sum(&self, hashes: &[u64], finder: &mut Finder, sum: &mut RowSum) {
+        self.index.find(hashes, finder);
+        if let Numbers::Dense { numbers, n_labels, stride } = &self.numbers {
+            match stride {
+                3 => return add_dense::<3>(numbers, *n_labels, finder, sum),
+                4 => return add_dense::<4>(numbers, *n_labels, finder, sum),
+                5 => return add_dense::<5>(numbers, *n_labels, finder, sum),
+                6 => return add_dense::<6>(numbers, *n_labels, finder, sum),
+                7 => return add_dense::<7>(numbers, *n_labels, finder, sum),
+                _ => {}
+            }
+        }
+        for found in finder.found() {
+            sum.add(&self.row(found.position as usize), 1.0, 1.0);
+        }
+    }
+
     #[inline]
-    fn row(&self, at: usize, place: &Place) -> Row<'_> {
-        let end = self.index.at(at + 1).map_or(self.entries.len(), |next| next.start as usize);
-        let entries = self.entries.get(place.start as usize..end).unwrap_or_default();
-        let (mass, square) = (f64::from(place.mass), f64::from(place.square));
-        Row { mass, square, entries: Entries::Sparse(entries) }
+    fn row(&self, at: usize) -> Row<'_> {
+        match &self.numbers {
+            Numbers::Dense { numbers, n_labels, stride } => {
+                let numbers = numbers.get(at * stride..(at + 1) * stride).unwrap_or_default();
+                let (values, others) = numbers.split_at_checked(*n_labels).unwrap_or_default();
+                let other = |nth: usize| others.get(nth).copied().map_or(0.0, f64::from);
+                Row { mass: other(0), square: other(1), entries: Entries::Dense(values) }
+            }
+            Numbers::Sparse { places, entries } => {
+                let (Some(place), Some(next)) = (places.get(at), places.get(at + 1)) else {
+                    return Row { mass: 0.0, square: 0.0, entries: Entries::Dense(&[]) };
+                };
+                let range = place.start as usize..next.start as usize;
+                let entries = Entries::Sparse(entries.get(range).unwrap_or_default());
+                Row { mass: f64::from(place.mass), square: f64::from(place.square), entries }
+            }
+        }
     }
 }
 
-impl Rows for Sparse {
-    fn push(&mut self, row: &NewRow<'_>) {
-        let start = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.entries.extend(row.labels.iter().zip(row.values).map(entry));
-        self.index.push(row.hash, Place { mass: row.mass, square: row.square, start });
-    }
-
-    fn finish(&mut self) {
-        self.entries.shrink_to_fit();
-        self.index.finish();
-    }
-
-    fn get(&self, hash: u64) -> Option<Row<'_>> {
-        self.index.get(hash).map(|(at, place)| self.row(at, place))
-    }
-
-    fn prepare(&self, hashes: &[u64], finder: &mut Finder) {
-        self.index.prepare(hashes, finder);
-    }
-
-    fn add(&self, finder: &Finder, sum: &mut RowSum) {
-        self.index.visit(finder, |at, place| sum.add(&self.row(at, place), 1.0, 1.0));
-    }
-
-    fn missed(&self, finder: &Finder, missed: &mut Vec<usize>) {
-        self.index.missed(finder, missed);
-    }
-}
-
-/// A value for each of many labels.
-#[derive(Debug)]
-pub(super) struct Wide {
-    /// Mass and square.
-    index: Index<[f32; 2]>,
-    /// `n_rows × n_labels`.
-    values: Vec<f32>,
+fn dense<'a>(
     n_labels: usize,
-}
-
-impl Wide {
-    #[inline]
-    fn row(&self, at: usize, [mass, square]: [f32; 2]) -> Row<'_> {
-        let start = at * self.n_labels;
-        let values = self.values.get(start..start + self.n_labels).unwrap_or_default();
-        Row { mass: f64::from(mass), square: f64::from(square), entries: Entries::Dense(values) }
-    }
-}
-
-impl Rows for Wide {
-    fn push(&mut self, row: &NewRow<'_>) {
-        let start = self.values.len();
-        self.values.resize(start + self.n_labels, 0.0);
-        let values = self.values.get_mut(start..).unwrap_or_default();
+    has_squares: bool,
+    rows: impl Iterator<Item = NewRow<'a>>,
+) -> Numbers {
+    let stride = n_labels + 1 + usize::from(has_squares);
+    let mut numbers = Vec::new();
+    for row in rows {
+        let start = numbers.len();
+        numbers.resize(start + n_labels, 0.0);
+        let values = numbers.get_mut(start..).unwrap_or_default();
         for (label, value) in row.labels.iter().zip(row.values) {
             if let Some(to) = values.get_mut(usize::from(*label)) {
                 *to = *value;
             }
         }
-        self.index.push(row.hash, [row.mass, row.square]);
+        numbers.push(row.mass);
+        numbers.extend(has_squares.then_some(row.square));
     }
-
-    fn finish(&mut self) {
-        self.values.shrink_to_fit();
-        self.index.finish();
-    }
-
-    fn get(&self, hash: u64) -> Option<Row<'_>> {
-        self.index.get(hash).map(|(at, numbers)| self.row(at, *numbers))
-    }
-
-    fn prepare(&self, hashes: &[u64], finder: &mut Finder) {
-        self.index.prepare(hashes, finder);
-    }
-
-    fn add(&self, finder: &Finder, sum: &mut RowSum) {
-        self.index.visit(finder, |at, numbers| sum.add(&self.row(at, *numbers), 1.0, 1.0));
-    }
-
-    fn missed(&self, finder: &Finder, missed: &mut Vec<usize>) {
-        self.index.missed(finder, missed);
-    }
+    numbers.shrink_to_fit();
+    Numbers::Dense { numbers, n_labels, stride }
 }
 
-/// Room for the rows of tokens: of their character features, of which most labels have some.
-pub(super) fn token_rows(n_rows: usize, n_labels: usize, has_squares: bool) -> Box<dyn Rows> {
-    if n_labels <= 8 {
-        return rows(n_rows, n_labels, has_squares);
+fn sparse<'a>(rows: impl Iterator<Item = NewRow<'a>>) -> Numbers {
+    let (mut places, mut entries) = (Vec::new(), Vec::new());
+    let start = |entries: &Vec<Entry>| u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    for row in rows {
+        places.push(Place { mass: row.mass, square: row.square, start: start(&entries) });
+        entries.extend(row.labels.iter().zip(row.values).map(entry));
     }
-    Box::new(Wide { index: Index::with_capacity(n_rows), values: Vec::new(), n_labels })
+    places.push(Place { mass: 0.0, square: 0.0, start: start(&entries) });
+    places.shrink_to_fit();
+    entries.shrink_to_fit();
+    Numbers::Sparse { places, entries }
+}
+
+/// Adds the found rows of `N` numbers each to `sum`.
+fn add_dense<const N: usize>(numbers: &[f32], n_labels: usize, finder: &Finder, sum: &mut RowSum) {
+    let (rows, _) = numbers.as_chunks::<N>();
+    let mut sums = [0.0; N];
+    for found in finder.found() {
+        let Some(row) = rows.get(found.position as usize) else { continue };
+        for (sum, number) in sums.iter_mut().zip(row) {
+            *sum += f64::from(*number);
+        }
+    }
+    let (values, others) = sums.split_at_checked(n_labels).unwrap_or_default();
+    sum.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    sum.mass += others.first().copied().unwrap_or_default();
+    sum.square += others.get(1).copied().unwrap_or_default();
 }
 
 #[cfg(test)]
@@ -308,47 +253,37 @@ mod tests {
         let mut hashes: Vec<u64> =
             (100..5_100).map(|n| extend(0, n)).chain([0, u64::MAX]).collect();
         hashes.sort_unstable();
-        for n_labels in [2, 3, 4, 5, 8, 9, 150] {
-            for mut rows in [rows(5_002, n_labels, true), token_rows(5_002, n_labels, true)] {
-                let mut total = 0.0;
-                for (value, hash) in (0u16..).zip(&hashes) {
-                    let values = [f32::from(value)];
-                    total += f64::from(value);
-                    let (mass, square) = (2.0, 3.0);
-                    rows.push(&NewRow { hash: *hash, mass, square, labels: &[1], values: &values });
-                }
-                rows.finish();
-                for (value, hash) in (0u16..).zip(&hashes) {
-                    let row = rows.get(*hash).expect("it was added");
-                    assert_eq!((row.mass, row.square), (2.0, 3.0));
-                    assert_eq!((row.entry(0), row.entry(1)), (0.0, f64::from(value)));
-                }
-                let (mut finder, mut sum) = (Finder::default(), RowSum::new(n_labels));
-                rows.prepare(&hashes, &mut finder);
-                rows.add(&finder, &mut sum);
-                assert_eq!((sum.mass, sum.square), (10_004.0, 15_006.0));
-                assert_eq!((sum.values[0], sum.values[1]), (0.0, total));
-                assert!(rows.get(1).is_none());
+        let values: Vec<[f32; 1]> = (0u16..5_002).map(|n| [f32::from(n)]).collect();
+        let total: f64 = values.iter().map(|[value]| f64::from(*value)).sum();
+        for (n_labels, has_squares) in
+            [2, 3, 4, 5, 6, 8, 9, 150].into_iter().flat_map(|n| [(n, false), (n, true)])
+        {
+            let (mass, square) = (2.0, if has_squares { 3.0 } else { 0.0 });
+            let row = |(hash, values): (&u64, &'static [f32])| NewRow {
+                hash: *hash,
+                mass,
+                square,
+                labels: &[1],
+                values,
+            };
+            let values: &'static [[f32; 1]] = values.clone().leak();
+            let new = hashes.iter().zip(values.iter().map(<[f32; 1]>::as_slice)).map(row);
+            let rows = Rows::new(n_labels, has_squares, new);
+            for (hash, [value]) in hashes.iter().zip(values) {
+                let row = rows.get(*hash).expect("it was added");
+                assert_eq!((row.mass, row.square), (2.0, f64::from(square)));
+                assert_eq!((row.entry(0), row.entry(1)), (0.0, f64::from(*value)));
             }
+            let (mut finder, mut sum) = (Finder::default(), RowSum::new(n_labels));
+            rows.sum(&hashes, &mut finder, &mut sum);
+            assert_eq!((sum.mass, sum.square), (10_004.0, 5_002.0 * f64::from(square)));
+            assert_eq!((sum.values[0], sum.values[1]), (0.0, total));
+            assert!(rows.get(1).is_none());
         }
     }
 
     #[test]
-    fn rows_that_add_nothing_are_known_all_the_same() {
-        let mut rows = empty_rows(1);
-        rows.push(&NewRow { hash: 5, mass: 1.0, square: 1.0, labels: &[0], values: &[1.0] });
-        rows.finish();
-        let (mut finder, mut sum, mut missed) = (Finder::default(), RowSum::new(2), Vec::new());
-        rows.prepare(&[4, 5, 6], &mut finder);
-        rows.add(&finder, &mut sum);
-        rows.missed(&finder, &mut missed);
-        assert_eq!((sum.mass, sum.square, missed), (0.0, 0.0, vec![0, 2]));
-    }
-
-    #[test]
     fn nothing_is_found_where_nothing_is() {
-        let mut rows = rows(0, 2, false);
-        rows.finish();
-        assert!(rows.get(0).is_none());
+        assert!(Rows::new(2, false, std::iter::empty()).get(0).is_none());
     }
 }

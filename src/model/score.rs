@@ -7,7 +7,7 @@ use super::index::Finder;
 use super::rows::Row;
 use super::table::{RowSum, Table, count};
 use super::{AbstainReason, Classification, Model, Outcome, explain};
-use crate::features::{Analysis, Ngrams, View};
+use crate::features::{Analysis, Ngrams, Singles, TOKEN_VIEWS, View, hash};
 
 /// How to classify.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -25,14 +25,18 @@ pub struct Scorer {
     ngrams: Ngrams,
     finder: Finder,
     unknown: Vec<usize>,
-    sum: RowSum,
+    /// A sum a view.
+    sums: Vec<RowSum>,
     scores: Vec<f64>,
 }
 
 impl Scorer {
     /// Classifies one sentence. Any text gives an answer, an empty one that of the priors.
     pub fn classify(&mut self, model: &Model, sentence: &str, options: &Options) -> Classification {
-        self.analysis.analyse(sentence);
+        self.analysis.find_tokens(sentence);
+        if model.table.views.contains(&View::Shape) {
+            self.analysis.find_shapes();
+        }
         self.score(&model.table);
         let token_count = number(self.analysis.tokens().len());
         let unknown_token_count = number(self.unknown.len());
@@ -54,48 +58,55 @@ impl Scorer {
     /// Leaves the label scores of the analysed sentence in `self.scores`, and the positions of its
     /// unknown tokens in `self.unknown`.
     fn score(&mut self, table: &Table) {
-        self.ngrams.collect(&self.analysis, &table.views);
-        self.scores.clone_from(&table.offsets);
-        for view in View::ALL {
-            self.sum.reset(table.n_labels());
-            // Without features of the view too, tokens are known or not.
-            if view == View::Character {
-                self.sum_tokens(table);
-            } else if table.views.contains(&view) {
-                self.sum_ngrams(table, view);
-            }
-            let scale = scale(table, self.sum.square);
-            let background = table.background(view);
-            for ((score, value), background) in
-                self.scores.iter_mut().zip(&self.sum.values).zip(background)
-            {
-                *score += scale * (value + self.sum.mass * background);
+        let n_labels = table.n_labels();
+        self.sums.resize_with(View::ALL.len(), RowSum::default);
+        self.sums.iter_mut().for_each(|sum| sum.reset(n_labels));
+        self.ngrams.collect_with(&self.analysis, &table.views, table.singles);
+        self.sum_tokens(table);
+        for view in &table.views {
+            let Some(sum) = self.sums.get_mut(view.index()) else { continue };
+            for hashes in self.ngrams.of(*view) {
+                table.ngrams.sum(hashes, &mut self.finder, sum);
             }
         }
-    }
-
-    fn sum_ngrams(&mut self, table: &Table, view: View) {
-        for hashes in self.ngrams.of(view) {
-            table.features.prepare(hashes, &mut self.finder);
-            table.features.add(&self.finder, &mut self.sum);
+        self.scores.clone_from(&table.offsets);
+        for view in &table.views {
+            let Some(sum) = self.sums.get(view.index()) else { continue };
+            let scale = scale(table, sum.square);
+            let values = sum.values.iter().zip(table.background(*view));
+            for (score, (value, background)) in self.scores.iter_mut().zip(values) {
+                *score += scale * (value + sum.mass * background);
+            }
         }
     }
 
     fn sum_tokens(&mut self, table: &Table) {
-        table.tokens.prepare(self.ngrams.tokens(), &mut self.finder);
-        table.tokens.add(&self.finder, &mut self.sum);
-        table.tokens.missed(&self.finder, &mut self.unknown);
-        if !table.views.contains(&View::Character) {
-            return;
-        }
+        table.tokens.find(self.ngrams.tokens(), &mut self.finder);
+        table.tokens.add(&self.finder, self.ngrams.token_counts(), &mut self.sums);
+        self.finder.unknown(&mut self.unknown);
         // Each once, however often it is repeated.
-        let tokens = self.analysis.tokens();
-        let hash = |at: &usize| tokens.get(*at).map(|token| token.hash);
-        self.unknown.sort_unstable_by_key(hash);
+        let tokens = self.ngrams.tokens();
+        let hash = |at: &usize| tokens.get(*at);
+        self.unknown.sort_unstable_by_key(|at| (hash(at), *at));
         for run in self.unknown.chunk_by(|a, b| hash(a) == hash(b)) {
-            let token = run.first().and_then(|at| tokens.get(*at));
-            let folded = token.map_or("", |token| self.analysis.folded(token));
-            table.sum_character_rows(folded, count(run.len()), &mut self.sum);
+            let Some(first) = run.first() else { continue };
+            for (nth, view) in TOKEN_VIEWS.into_iter().enumerate() {
+                let counts = self.ngrams.token_counts().get(*first);
+                let has_it = counts.and_then(|of| of.get(nth)).is_some_and(|count| *count > 0.0);
+                let Some(sum) = self.sums.get_mut(view.index()) else { continue };
+                if !has_it || !table.views.contains(&view) {
+                } else if view == View::Character {
+                    let token = self.analysis.tokens().get(*first);
+                    let folded = token.map_or("", |token| self.analysis.folded(token));
+                    table.sum_character_rows(folded, count(run.len()), sum);
+                } else if table.singles == Singles::LeftToTokens
+                    && let Some(hash) = hash(first)
+                    && let Some(row) = table.ngrams.get(hash::extend(view.seed(), *hash))
+                {
+                    // Of a token that is not in the vocabulary.
+                    sum.add(&row, 1.0, 1.0);
+                }
+            }
         }
     }
 }

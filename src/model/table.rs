@@ -1,12 +1,13 @@
 //! The table that scoring looks features up in: built once from [`Parts`], then only read.
 //!
-//! Two sets of rows: one for all features, one for the tokens of the vocabulary, whose character
-//! features are summed up in advance. A row has a mass, a square and entries, as [`Parts`] describes
-//! them.
+//! Three sets of rows, so that what is looked up for every sentence is small and together: the tokens of the
+//! vocabulary with all that they add by themselves, the n-grams, and the character n-grams, which only
+//! unknown tokens need. A row has a mass, a square and entries, as [`Parts`] describes them.
 
 use super::Parts;
-use super::rows::{self, NewRow, Row, Rows};
-use crate::features::{self, View};
+use super::rows::{FEW_LABELS, NewRow, Row, Rows};
+use super::token_rows::TokenRows;
+use crate::features::{self, HashIndex, Singles, View, hash};
 
 /// Everything scoring needs of a model.
 #[derive(Debug)]
@@ -16,49 +17,43 @@ pub(super) struct Table {
     pub(super) is_normalised: bool,
     /// The views that have features.
     pub(super) views: Vec<View>,
-    /// The features, by their hashes.
-    pub(super) features: Box<dyn Rows>,
-    /// The summed character features of known tokens, by the tokens' hashes.
-    pub(super) tokens: Box<dyn Rows>,
+    /// Whether single tokens of the word and shape views are among `tokens`.
+    pub(super) singles: Singles,
+    /// What known tokens add, by their hashes.
+    pub(super) tokens: TokenRows,
+    /// All features that are in none of the others.
+    pub(super) ngrams: Rows,
+    /// The character n-grams of known tokens.
+    characters: Rows,
 }
 
 impl Table {
     /// Builds the table. The parts must have passed [`Parts::check`].
     pub(super) fn new(parts: &Parts) -> Self {
-        let views = parts.metadata.settings.views.iter().map(|chosen| chosen.view).collect();
-        let mut table = Self {
+        let settings = &parts.metadata.settings;
+        // One of weight 0 has no features.
+        let used = settings.views.iter().filter(|chosen| chosen.weight > 0.0);
+        let views: Vec<_> = used.map(|chosen| chosen.view).collect();
+        let n_labels = parts.offsets.len();
+        // Of many labels most single words have few: their rows stay lists.
+        let singles =
+            if n_labels <= FEW_LABELS { Singles::LeftToTokens } else { Singles::Collected };
+        let mut builder = Builder {
+            parts,
+            index: HashIndex::new(&parts.hashes),
+            homes: vec![Home::Ngrams; parts.hashes.len()],
+        };
+        let tokens = builder.tokens(&views, singles);
+        Self {
             offsets: parts.offsets.clone(),
             background: parts.background.clone(),
             is_normalised: !parts.squares.is_empty(),
             views,
-            features: feature_rows(parts),
-            tokens: rows::empty_rows(parts.vocabulary.len()),
-        };
-        table.add_tokens(&parts.vocabulary);
-        table
-    }
-
-    fn add_tokens(&mut self, vocabulary: &[String]) {
-        let n_labels = self.n_labels();
-        let has_characters = self.views.contains(&View::Character);
-        let hashed = |(at, token): (usize, &String)| (features::hash::token(token), at);
-        let mut by_hash: Vec<_> = vocabulary.iter().enumerate().map(hashed).collect();
-        by_hash.sort_unstable();
-        if has_characters {
-            self.tokens = rows::token_rows(vocabulary.len(), n_labels, self.is_normalised);
+            singles,
+            tokens,
+            ngrams: builder.rows(Home::Ngrams),
+            characters: builder.rows(Home::Characters),
         }
-        let mut sum = RowSum::new(n_labels);
-        let (mut labels, mut values) = (Vec::new(), Vec::new());
-        for (hash, at) in by_hash {
-            sum.clear();
-            if let Some(token) = vocabulary.get(at).filter(|_| has_characters) {
-                self.sum_character_rows(token, 1.0, &mut sum);
-            }
-            sum.write_entries(&mut labels, &mut values);
-            let (mass, square) = (single(sum.mass), single(sum.square));
-            self.tokens.push(&NewRow { hash, mass, square, labels: &labels, values: &values });
-        }
-        self.tokens.finish();
     }
 
     /// Number of labels.
@@ -68,59 +63,113 @@ impl Table {
 
     /// Returns a view's background, one value a label.
     pub(super) fn background(&self, view: View) -> &[f64] {
-        let n = self.n_labels();
-        self.background.get(view.index() * n..(view.index() + 1) * n).unwrap_or_default()
+        background(&self.background, self.n_labels(), view)
+    }
+
+    /// The row of a character n-gram.
+    fn character_row(&self, hash: u64) -> Option<Row<'_>> {
+        self.characters.get(hash).or_else(|| self.ngrams.get(hash))
     }
 
     /// Adds the character features of a token to `sum`, each as often as it occurs in the token, and all
     /// of them for each of the `times` that the token occurs.
     pub(super) fn sum_character_rows(&self, folded: &str, times: f64, sum: &mut RowSum) {
-        let mut grams = std::mem::take(&mut sum.grams);
-        grams.clear();
-        features::for_each_character_ngram(folded, |hash| grams.push(hash));
-        grams.sort_unstable();
-        for run in grams.chunk_by(|a, b| a == b) {
-            let row = run.first().and_then(|hash| self.features.get(*hash));
-            if let Some(row) = row {
-                sum.add(&row, count(run.len()), times);
+        sum.add_characters(folded, times, |hash| self.character_row(hash));
+    }
+}
+
+/// Where a feature's row stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Home {
+    Ngrams,
+    Characters,
+    /// In the row of its token.
+    Token,
+}
+
+struct Builder<'a> {
+    parts: &'a Parts,
+    index: HashIndex,
+    /// A home a feature.
+    homes: Vec<Home>,
+}
+
+impl Builder<'_> {
+    /// Sums up what tokens add, and sees where features belong.
+    fn tokens(&mut self, views: &[View], singles: Singles) -> TokenRows {
+        let hashed = |(at, token): (usize, &String)| (hash::token(token), at);
+        let mut tokens: Vec<_> = self.parts.vocabulary.iter().enumerate().map(hashed).collect();
+        tokens.sort_unstable();
+        tokens.dedup_by_key(|(hash, _)| *hash);
+        let of_tokens = |view: &View| match view {
+            View::Character => true,
+            View::Word1 | View::Shape => singles == Singles::LeftToTokens,
+            View::Word2 | View::Word3 => false,
+        };
+        let views: Vec<_> = views.iter().copied().filter(of_tokens).collect();
+        let shape = (self.parts.offsets.len(), !self.parts.squares.is_empty());
+        let hashes = tokens.iter().map(|(hash, _)| *hash).collect();
+        TokenRows::new(hashes, &views, shape, |nth, view, sum| {
+            let Some((hash, at)) = tokens.get(nth) else { return };
+            match view {
+                View::Character => {
+                    let folded = self.parts.vocabulary.get(*at).map_or("", String::as_str);
+                    let row_of = |hash| {
+                        let at = self.index.get(hash)? as usize;
+                        *self.homes.get_mut(at)? = Home::Characters;
+                        self.parts.row(at).map(|row| row.row())
+                    };
+                    sum.add_characters(folded, 1.0, row_of);
+                }
+                View::Word1 | View::Word2 | View::Word3 | View::Shape => {
+                    let feature = self.index.get(hash::extend(view.seed(), *hash));
+                    let Some(at) = feature.map(|at| at as usize) else { return };
+                    // A number is a mark to the shape view, though written as a token.
+                    if view == View::Shape && hash::token("0") == *hash {
+                        return;
+                    }
+                    if let Some(home) = self.homes.get_mut(at) {
+                        *home = Home::Token;
+                    }
+                    if let Some(row) = self.parts.row(at) {
+                        sum.add(&row.row(), 1.0, 1.0);
+                    }
+                }
             }
-        }
-        sum.grams = grams;
+            let n_labels = self.parts.offsets.len();
+            sum.fold_in_mass(background(&self.parts.background, n_labels, view));
+        })
+    }
+
+    /// The rows that stand at a place.
+    fn rows(&self, home: Home) -> Rows {
+        let wanted = self.homes.iter().enumerate().filter(|(_, of)| **of == home);
+        let rows = wanted.filter_map(|(at, _)| self.parts.row(at));
+        Rows::new(self.parts.offsets.len(), !self.parts.squares.is_empty(), rows)
     }
 }
 
-fn feature_rows(parts: &Parts) -> Box<dyn Rows> {
-    let has_squares = !parts.squares.is_empty();
-    let mut rows = rows::rows(parts.hashes.len(), parts.offsets.len(), has_squares);
-    let bounds = parts.entry_starts.windows(2);
-    for (at, ((hash, mass), bounds)) in
-        parts.hashes.iter().zip(&parts.masses).zip(bounds).enumerate()
-    {
-        let &[start, end] = bounds else { continue };
-        let entries = start as usize..end as usize;
-        rows.push(&NewRow {
-            hash: *hash,
-            mass: *mass,
-            square: parts.squares.get(at).copied().unwrap_or_default(),
-            labels: parts.entry_labels.get(entries.clone()).unwrap_or_default(),
-            values: parts.entry_values.get(entries).unwrap_or_default(),
-        });
+impl Parts {
+    /// The row of a feature.
+    fn row(&self, at: usize) -> Option<NewRow<'_>> {
+        let entries =
+            *self.entry_starts.get(at)? as usize..*self.entry_starts.get(at + 1)? as usize;
+        Some(NewRow {
+            hash: *self.hashes.get(at)?,
+            mass: *self.masses.get(at)?,
+            square: self.squares.get(at).copied().unwrap_or_default(),
+            labels: self.entry_labels.get(entries.clone())?,
+            values: self.entry_values.get(entries)?,
+        })
     }
-    rows.finish();
-    rows
 }
 
-/// Returns a sum in the precision of the file.
-#[allow(clippy::cast_possible_truncation, reason = "sums are kept in the precision of the file")]
-fn single(sum: f64) -> f32 {
-    sum as f32
+fn background(of_all: &[f64], n_labels: usize, view: View) -> &[f64] {
+    of_all.get(view.index() * n_labels..(view.index() + 1) * n_labels).unwrap_or_default()
 }
 
 /// Returns a number of things as a factor; exact below 2^53.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "numbers of n-grams in a token or sentence are small"
-)]
+#[allow(clippy::cast_precision_loss, reason = "numbers of n-grams and labels are small")]
 pub(super) fn count(n: usize) -> f64 {
     n as f64
 }
@@ -141,14 +190,10 @@ impl RowSum {
 
     /// Makes it the sum of nothing, for another number of labels if need be.
     pub(super) fn reset(&mut self, n_labels: usize) {
-        self.values.resize(n_labels, 0.0);
-        self.clear();
-    }
-
-    fn clear(&mut self) {
         self.mass = 0.0;
         self.square = 0.0;
-        self.values.fill(0.0);
+        self.values.clear();
+        self.values.resize(n_labels, 0.0);
     }
 
     /// Adds a row that occurs `within` times in a token, for each of the `times` that the token occurs. An
@@ -161,15 +206,30 @@ impl RowSum {
         row.add_to(&mut self.values, times * within);
     }
 
-    /// Writes the labels with a value that is not 0, and these values.
-    fn write_entries(&self, labels: &mut Vec<u16>, values: &mut Vec<f32>) {
-        labels.clear();
-        values.clear();
-        for (label, value) in (0u16..).zip(&self.values) {
-            if *value != 0.0 {
-                labels.push(label);
-                values.push(single(*value));
+    /// Adds the character features of a token that occurs so many times.
+    fn add_characters<'a>(
+        &mut self,
+        folded: &str,
+        times: f64,
+        mut row_of: impl FnMut(u64) -> Option<Row<'a>>,
+    ) {
+        let mut grams = std::mem::take(&mut self.grams);
+        grams.clear();
+        features::for_each_character_ngram(folded, |hash| grams.push(hash));
+        grams.sort_unstable();
+        for run in grams.chunk_by(|a, b| a == b) {
+            if let Some(row) = run.first().and_then(|hash| row_of(*hash)) {
+                self.add(&row, count(run.len()), times);
             }
         }
+        self.grams = grams;
+    }
+
+    /// Turns the mass into what it brings of the background.
+    fn fold_in_mass(&mut self, background: &[f64]) {
+        for (value, background) in self.values.iter_mut().zip(background) {
+            *value += self.mass * background;
+        }
+        self.mass = 0.0;
     }
 }
