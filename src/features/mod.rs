@@ -9,7 +9,7 @@
 //! - `ascii`: the same for ASCII, many characters at a time.
 //! - [`hash`]: the hash of a token and of a sequence, part of the model file's format.
 //! - `views`: the families of n-grams.
-//! - `ngrams`: those of a sentence, each once in its view.
+//! - `ngrams`: those of a sentence, each once in its view. `sequence`, `repeats`: how.
 //! - `index`: from a hash to a position.
 
 mod ascii;
@@ -18,6 +18,8 @@ pub mod hash;
 mod index;
 mod ngrams;
 mod normalise;
+mod repeats;
+mod sequence;
 mod tokens;
 mod views;
 
