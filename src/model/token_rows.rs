@@ -82,23 +82,27 @@ impl TokenRows {
         counts: &[TokenCounts],
         sums: &mut [RowSum],
     ) {
-        let (parts, _) = self.numbers.as_chunks::<N>();
-        for (nth, at) in self.views.iter().enumerate() {
-            let mut total = [0.0; N];
-            for found in finder.found() {
-                let part = parts.get(found.position as usize * self.views.len() + nth);
-                let counts = counts.get(found.nth as usize);
-                let (Some(part), Some(count)) = (part, counts.and_then(|of| of.get(*at))) else {
-                    continue;
-                };
+        let stride = self.views.len() * N;
+        let mut totals = [[0.0; N]; TOKEN_VIEWS.len()];
+        for found in finder.found() {
+            let start = found.position as usize * stride;
+            let (Some(row), Some(counts)) =
+                (self.numbers.get(start..start + stride), counts.get(found.nth as usize))
+            else {
+                continue;
+            };
+            let (parts, _) = row.as_chunks::<N>();
+            for ((part, total), at) in parts.iter().zip(&mut totals).zip(&self.views) {
+                let count = counts.get(*at).copied().unwrap_or_default();
                 for (total, number) in total.iter_mut().zip(part) {
                     *total += count * f64::from(*number);
                 }
             }
-            if let Some(sum) = self.sum_of(*at, sums) {
-                sum.values.iter_mut().zip(&total).for_each(|(sum, value)| *sum += value);
-                sum.square += total.get(self.n_labels).copied().unwrap_or_default();
-            }
+        }
+        for (total, at) in totals.iter().zip(&self.views) {
+            let Some(sum) = sum_of(*at, sums) else { continue };
+            sum.values.iter_mut().zip(total).for_each(|(sum, value)| *sum += value);
+            sum.square += total.get(self.n_labels).copied().unwrap_or_default();
         }
     }
 
@@ -110,7 +114,7 @@ impl TokenRows {
             let Some(counts) = counts.get(found.nth as usize) else { continue };
             for (part, at) in row.chunks_exact(self.width).zip(&self.views) {
                 let count = counts.get(*at).copied().unwrap_or_default();
-                let Some(sum) = self.sum_of(*at, sums) else { continue };
+                let Some(sum) = sum_of(*at, sums) else { continue };
                 for (sum, number) in sum.values.iter_mut().zip(part) {
                     *sum += count * f64::from(*number);
                 }
@@ -118,11 +122,11 @@ impl TokenRows {
             }
         }
     }
+}
 
-    /// The sum of a view, by its position in [`TOKEN_VIEWS`], among those of all views.
-    fn sum_of<'a>(&self, at: usize, sums: &'a mut [RowSum]) -> Option<&'a mut RowSum> {
-        sums.get_mut(TOKEN_VIEWS.get(at)?.index())
-    }
+/// The sum of a view, by its position in [`TOKEN_VIEWS`], among those of all views.
+fn sum_of(at: usize, sums: &mut [RowSum]) -> Option<&mut RowSum> {
+    sums.get_mut(TOKEN_VIEWS.get(at)?.index())
 }
 
 /// Returns a sum in the precision of the file.
