@@ -1,19 +1,17 @@
 //! Whether the scorer agrees with its formula, on every sentence of every CSV of a folder.
 //!
 //! `cargo bench --bench agreement -- FOLDER` trains on each CSV with columns text and label, classifies
-//! all its sentences, and sets the answers against the formula of `model`, written out in double precision
-//! from what the model file holds. It fails where a label differs or a probability by more than 1e-4.
+//! all its sentences, and sets the answers against the formula (`dictum::model::Formula`). It fails where a label differs or a probability by more than 1e-4.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fs;
 use std::ops::ControlFlow;
 
 use dictum::builtin;
-use dictum::features::{Analysis, View, for_each_character_ngram};
-use dictum::model::{Model, Options, Parts, Scorer, Weighting};
+use dictum::features::Analysis;
+use dictum::model::{Formula, Model, Options, Scorer, Weighting};
 use dictum::train::examples::{CsvOptions, Dataset, Limits, read_csv};
 use dictum::train::{Settings, Unobserved, train};
 
@@ -77,73 +75,4 @@ fn check(data: &Dataset, weighting: Weighting) -> Result<f64> {
         largest = largest.max(difference);
     }
     Ok(largest)
-}
-
-struct Formula<'a> {
-    parts: &'a Parts,
-    positions: HashMap<u64, usize>,
-}
-
-impl<'a> Formula<'a> {
-    fn new(parts: &'a Parts) -> Self {
-        let positions = parts.hashes.iter().enumerate().map(|(at, hash)| (*hash, at));
-        Self { parts, positions: positions.collect() }
-    }
-
-    fn probabilities(&self, analysis: &Analysis) -> Vec<f64> {
-        let mut scores = self.parts.offsets.clone();
-        for view in View::ALL {
-            let (sums, square) = self.sums(view, analysis);
-            let is_normalised = !self.parts.squares.is_empty() && square > 0.0;
-            let length = if is_normalised { square.sqrt() } else { 1.0 };
-            scores.iter_mut().zip(sums).for_each(|(score, sum)| *score += sum / length);
-        }
-        let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
-        scores.iter().map(|score| (score - highest).exp() / total).collect()
-    }
-
-    /// What a view adds to each label, and its squared length.
-    fn sums(&self, view: View, analysis: &Analysis) -> (Vec<f64>, f64) {
-        let n_labels = self.parts.offsets.len();
-        let background = &self.parts.background[view.index() * n_labels..];
-        let (mut sums, mut square) = (vec![0.0; n_labels], 0.0);
-        for (hash, (times, squares)) in counts(view, analysis) {
-            let Some(&at) = self.positions.get(&hash) else { continue };
-            square += squares * self.parts.squares.get(at).copied().map_or(0.0, f64::from);
-            let mass = f64::from(self.parts.masses[at]);
-            for (sum, background) in sums.iter_mut().zip(background) {
-                *sum += times * mass * background;
-            }
-            let entries =
-                self.parts.entry_starts[at] as usize..self.parts.entry_starts[at + 1] as usize;
-            for entry in entries {
-                sums[usize::from(self.parts.entry_labels[entry])] +=
-                    times * f64::from(self.parts.entry_values[entry]);
-            }
-        }
-        (sums, square)
-    }
-}
-
-/// How often each feature counts for the sum, and for the squared length.
-fn counts(view: View, analysis: &Analysis) -> BTreeMap<u64, (f64, f64)> {
-    let mut counts = BTreeMap::new();
-    if view != View::Character {
-        view.for_each(analysis, |hash, _| {
-            counts.insert(hash, (1.0, 1.0));
-        });
-        return counts;
-    }
-    for token in analysis.tokens() {
-        let mut of_token: BTreeMap<u64, f64> = BTreeMap::new();
-        for_each_character_ngram(analysis.folded(token), |hash| {
-            *of_token.entry(hash).or_default() += 1.0;
-        });
-        for (hash, times) in of_token {
-            let count = counts.entry(hash).or_default();
-            *count = (count.0 + times, count.1 + times * times);
-        }
-    }
-    counts
 }

@@ -19,6 +19,7 @@ pub(crate) mod arbitrary;
 mod classification;
 mod evaluation;
 mod explain;
+mod formula;
 mod index;
 mod metadata;
 mod parts;
@@ -31,6 +32,7 @@ mod token_rows;
 
 pub use classification::{AbstainReason, Classification, Contribution, Explanation, Outcome};
 pub use evaluation::{ConfusionCell, CoveragePoint, Evaluation, LabelEvaluation, Method};
+pub use formula::Formula;
 pub use metadata::{ChosenSettings, ChosenView, Metadata, Weighting};
 pub use parts::{MAX_LABELS, Parts, PartsError};
 pub use score::{Options, Scorer};

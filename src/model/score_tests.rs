@@ -1,64 +1,11 @@
-//! The scorer against the formula in the head of [`super`], written out in f64.
+//! The scorer against its formula.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{ChosenSettings, Model, Options, Parts, Scorer, Weighting, arbitrary};
-use crate::features::{Analysis, View, for_each_character_ngram, hash};
-
-/// How often each feature of a view counts for the mass and entries, and for the squared length.
-type Counts = BTreeMap<u64, (f64, f64)>;
-
-fn counts(view: View, analysis: &Analysis) -> Counts {
-    let mut counts = Counts::new();
-    if view != View::Character {
-        view.for_each(analysis, |hash, _| {
-            counts.insert(hash, (1.0, 1.0));
-        });
-        return counts;
-    }
-    for token in analysis.tokens() {
-        let mut of_token: BTreeMap<u64, f64> = BTreeMap::new();
-        for_each_character_ngram(analysis.folded(token), |hash| {
-            *of_token.entry(hash).or_default() += 1.0;
-        });
-        for (hash, times) in of_token {
-            let count = counts.entry(hash).or_default();
-            *count = (count.0 + times, count.1 + times * times);
-        }
-    }
-    counts
-}
-
-/// The probabilities, by the formula.
-fn reference(parts: &Parts, analysis: &Analysis) -> Vec<f64> {
-    let position: HashMap<u64, usize> =
-        parts.hashes.iter().enumerate().map(|(at, hash)| (*hash, at)).collect();
-    let n_labels = parts.offsets.len();
-    let mut scores = parts.offsets.clone();
-    for view in View::ALL {
-        let (mut sums, mut square) = (vec![0.0; n_labels], 0.0);
-        for (hash, (times, squares)) in counts(view, analysis) {
-            let Some(&at) = position.get(&hash) else { continue };
-            square += squares * parts.squares.get(at).copied().map_or(0.0, f64::from);
-            for (label, sum) in sums.iter_mut().enumerate() {
-                let background = parts.background[view.index() * n_labels + label];
-                *sum += times * f64::from(parts.masses[at]) * background;
-            }
-            for entry in parts.entry_starts[at] as usize..parts.entry_starts[at + 1] as usize {
-                sums[usize::from(parts.entry_labels[entry])] +=
-                    times * f64::from(parts.entry_values[entry]);
-            }
-        }
-        let is_normalised = parts.metadata.settings.weighting == Weighting::Idf && square > 0.0;
-        let length = if is_normalised { square.sqrt() } else { 1.0 };
-        scores.iter_mut().zip(sums).for_each(|(score, sum)| *score += sum / length);
-    }
-    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = scores.iter().map(|score| (score - highest).exp()).sum();
-    scores.iter().map(|score| (score - highest).exp() / total).collect()
-}
+use super::{ChosenSettings, Formula, Model, Options, Parts, Scorer, Weighting, arbitrary};
+use crate::features::{Analysis, View, hash};
 
 /// A model that knows about half of the features of these sentences, and half of their tokens.
 fn parts_for(sentences: &[String], n_labels: u16, weighting: Weighting, seed: u64) -> Parts {
@@ -124,7 +71,7 @@ proptest! {
         let (mut scorer, mut analysis) = (Scorer::default(), Analysis::default());
         for sentence in &sentences {
             analysis.analyse(sentence);
-            let wanted = reference(&parts, &analysis);
+            let wanted = Formula::new(&parts).probabilities(&analysis);
             let options = Options { explain: true, ..Options::default() };
             let got = scorer.classify(&model, sentence, &options);
             for (got, wanted) in got.probabilities.iter().zip(&wanted) {

@@ -151,7 +151,7 @@ impl Builder<'_> {
 
 impl Parts {
     /// The row of a feature.
-    fn row(&self, at: usize) -> Option<NewRow<'_>> {
+    pub(super) fn row(&self, at: usize) -> Option<NewRow<'_>> {
         let entries =
             *self.entry_starts.get(at)? as usize..*self.entry_starts.get(at + 1)? as usize;
         Some(NewRow {
@@ -164,7 +164,8 @@ impl Parts {
     }
 }
 
-fn background(of_all: &[f64], n_labels: usize, view: View) -> &[f64] {
+/// Returns a view's part of the backgrounds of all views.
+pub(super) fn background(of_all: &[f64], n_labels: usize, view: View) -> &[f64] {
     of_all.get(view.index() * n_labels..(view.index() + 1) * n_labels).unwrap_or_default()
 }
 
