@@ -2,6 +2,10 @@
 
 use std::{env, process::ExitCode};
 
+/// A call allocates and frees some dozens of times.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     dictum::cli::main(env::args_os())
 }

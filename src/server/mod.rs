@@ -184,7 +184,7 @@ pub async fn serve(
     methods::check(&routes::SERVICES)?;
     let tls = Tls::open(&config.tls)?.map(Arc::new);
     let authority = Arc::new(Authority::open(&config)?);
-    let services = services.routes(&config)?.prepare();
+    let services = services.routes(&config)?;
     let services = AdmissionLayer::new(work_limits(&config), Arc::clone(&metrics)).layer(services);
     let services = AuthLayer(Arc::clone(&authority)).layer(services);
     let traces = Traces::open(&config.traces, Arc::clone(&metrics))?;

@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use tokio_util::either::Either;
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::codegen::{Body as HttpBody, BoxFuture, StdError};
-use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tower_service::Service;
@@ -40,7 +41,7 @@ impl Services {
     pub(crate) fn routes(
         self,
         config: &ServeConfig,
-    ) -> Result<Routes, tonic_reflection::server::Error> {
+    ) -> Result<Paths, tonic_reflection::server::Error> {
         let limits = &config.limits;
         let classifier = |max_message_bytes| {
             let service = ClassifierServiceServer::new(self.classifier.clone())
@@ -65,45 +66,52 @@ impl Services {
             // A client compresses all of its calls or none.
             health = health.accept_compressed(Gzip).send_compressed(Gzip);
         }
-        let routes = Routes::new(BySize {
+        let mut others = Routes::new(models).add_service(health);
+        if config.has_reflection() {
+            others = reflection::add(others, config)?;
+        }
+        Ok(Paths {
             classify: classifier(limits.max_classify_message_bytes),
-            others: classifier(limits.max_message_bytes),
+            classifier: classifier(limits.max_message_bytes),
+            others: others.prepare(),
         })
-        .add_service(models)
-        .add_service(health);
-        if config.has_reflection() { reflection::add(routes, config) } else { Ok(routes) }
     }
 }
 
-/// A service with a limit of its own for `Classify`: tonic's limits are per service.
+/// All services by their paths. The classifier's are told here and not by the router, which costs a call as
+/// much as its answer does. `Classify` has a limit of its own: tonic's limits are per service.
 #[derive(Debug, Clone)]
-struct BySize {
+pub(crate) struct Paths {
     classify: ClassifierServiceServer<Classifier>,
-    others: ClassifierServiceServer<Classifier>,
+    classifier: ClassifierServiceServer<Classifier>,
+    others: Routes,
 }
 
-impl NamedService for BySize {
-    const NAME: &'static str = CLASSIFIER;
-}
-
-impl<B> Service<Request<B>> for BySize
+impl<B> Service<Request<B>> for Paths
 where
-    B: HttpBody + Send + 'static,
+    B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<StdError> + Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Self::Error>;
+    type Future =
+        Either<BoxFuture<Response<Body>, Infallible>, <Routes as Service<Request<Body>>>::Future>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // The generated services always are.
+        // All of them always are.
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match request.uri().path() {
-            CLASSIFY => self.classify.call(request),
-            _ => self.others.call(request),
+            CLASSIFY => Either::Left(self.classify.call(request)),
+            path if is_classifier(path) => Either::Left(self.classifier.call(request)),
+            _ => Either::Right(self.others.call(request.map(Body::new))),
         }
     }
+}
+
+fn is_classifier(path: &str) -> bool {
+    let service = path.strip_prefix('/').and_then(|path| path.strip_prefix(CLASSIFIER));
+    service.is_some_and(|method| method.starts_with('/'))
 }
