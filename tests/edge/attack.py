@@ -4,6 +4,7 @@ Prints one JSON object: what it sent, and how often the server ended its connect
 """
 import json
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -162,8 +163,19 @@ class Attack:
     def silent(self):
         self.opens(2_000, b"")
 
-    def half_handshake(self):
+    def half_preface(self):
         self.opens(2_000, PREFACE[:12])
+
+    def half_handshake(self):
+        """Half of the client's first message; a server has not much to do for it, and must not wait for long."""
+        session, outgoing = ssl.create_default_context(), ssl.MemoryBIO()
+        session = session.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+        try:
+            session.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        hello = outgoing.read()
+        self.opens(2_000, hello[:len(hello) // 2])
 
 
 def main(name, address, seconds):

@@ -4,52 +4,19 @@ import itertools
 import json
 import socket
 import struct
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 
 import grpc
 import hpack
 
 import attack
+import limits
 import program
-from program import CANARY, Program
+from program import CANARY
+from suite import result, run
 
-HERE = Path(__file__).parent
 GRACE = 2.0
-
-
-class Suite:
-    """How thorough to be, and what every server wrote."""
-
-    def __init__(self, path, is_long):
-        self.path, self.is_long, self.written = path, is_long, []
-
-    def server(self, *settings):
-        suite, folder = self, tempfile.TemporaryDirectory()
-
-        class Watched(Program):
-            def __exit__(self, *end):
-                super().__exit__(*end)
-                suite.written.append(self.written())
-                folder.cleanup()
-
-        return Watched(self.path, Path(folder.name) / "models", *settings)
-
-    def seconds(self, short, long):
-        return long if self.is_long else short
-
-
-def run(script, *args):
-    return subprocess.Popen([sys.executable, HERE / script, *map(str, args)], stdout=subprocess.PIPE,
-                            text=True)
-
-
-def result(process):
-    return json.loads(process.communicate(timeout=120)[0])
 
 
 def shutdown(suite):
@@ -180,7 +147,7 @@ def statuses(connection, n):
 def overload(suite):
     """Three times what the server can do."""
     seconds = suite.seconds(4, 15)
-    with suite.server() as server:
+    with suite.server(is_measured=True) as server:
         closed = result(run("offer.py", server.address, 0, seconds))
         peak = len(closed["answered"]) / closed["seconds"]
         normal = result(run("offer.py", server.address, 0.7 * peak, seconds))
@@ -197,15 +164,17 @@ def overload(suite):
     return figures, not much["others"] and grown <= 128, goodput >= 0.9 * peak, loaded <= 2 * usual
 
 
-def attacked(name):
+def attacked(name, over_tls=False):
     def check(suite):
         seconds = suite.seconds(4, 30)
-        with suite.server("--first-byte-timeout-seconds", "2", "--untaken-reply-timeout-seconds", "2") as server:
-            calm = result(run("client.py", server.address, seconds, 100))
+        short = ("--first-byte-timeout-seconds", "2", "--untaken-reply-timeout-seconds", "2")
+        with suite.server(*short, is_measured=True, over_tls=over_tls) as server:
+            ca = server.ca or ""
+            calm = result(run("client.py", server.address, seconds, 100, ca))
             before = server.memory()
             attacker = run("attack.py", name, server.address, seconds + 1)
             time.sleep(0.5)
-            client = run("client.py", server.address, seconds, 100)
+            client = run("client.py", server.address, seconds, 100, ca)
             most = before
             while client.poll() is None:
                 most = max(most, server.memory())
@@ -253,16 +222,18 @@ async def many_streams(address, n_streams, n_items):
 
 
 def canary(suite):
-    """Last: what all servers of the suite have written."""
+    """Last: what all servers of the suite have written, and what they have sent to the collector."""
     written = "".join(suite.written)
-    hits = written.count(CANARY)
-    return (f"{hits} hits in {len(written.splitlines())} lines of logs and metrics",
-            hits == 0 and len(written) > 10_000)
+    hits = written.count(CANARY) + suite.collector.count(CANARY)
+    n_spans = suite.collector.count("rpc.method")
+    return (f"{hits} hits in {len(written.splitlines())} lines of logs and metrics, and in {n_spans} spans",
+            hits == 0 and len(written) > 10_000 and n_spans > 100)
 
 
 CHECKS = {
     "SIGTERM with idle, 50 silent, 20 streams, a Watch, a training": shutdown,
     "1,000 calls with deadlines of 1 to 50 ms": deadlines,
+    "a deadline in a running training": limits.training_deadlines,
     "three times the capacity": overload,
     "rapid reset": attacked("rapid_reset"),
     "CONTINUATION flood": attacked("continuation"),
@@ -270,7 +241,11 @@ CHECKS = {
     "PING flood": attacked("ping"),
     "zero windows": attacked("zero_window"),
     "2,000 silent connections": attacked("silent"),
-    "2,000 half handshakes": attacked("half_handshake"),
+    "2,000 half prefaces": attacked("half_preface"),
+    "2,000 half TLS handshakes": attacked("half_handshake", over_tls=True),
+    "4 MiB of gzip zeros, a thousandfold": limits.zeros,
+    "panics in a handler, a stream, a pool job": limits.panics,
     "100,000 tiny messages, 200 streams x 500": tiny_messages,
+    "the cost of all layers": limits.layers,
     "a canary in every input": canary,
 }

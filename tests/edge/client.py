@@ -12,9 +12,9 @@ import grpc
 import program
 
 
-def main(address, seconds, per_second):
+def main(address, seconds, per_second, ca):
     times, errors = [], collections.Counter()
-    with program.channel(address) as channel:
+    with program.channel(address, ca=ca) as channel:
         classify = program.unary(channel)
         request = program.one(f"The ministry of {program.CANARY} denied it on Tuesday.")
         classify(request, timeout=10, wait_for_ready=True)
@@ -33,4 +33,4 @@ def main(address, seconds, per_second):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]))
+    main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4])

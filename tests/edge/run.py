@@ -9,11 +9,9 @@ Everything is on loopback and ends by itself.
 import argparse
 import sys
 import time
-from pathlib import Path
 
-from checks import CHECKS, Suite
-
-ROOT = Path(__file__).resolve().parents[2]
+from checks import CHECKS
+from suite import ROOT, Suite
 
 
 def main():
