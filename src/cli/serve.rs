@@ -45,7 +45,7 @@ pub(super) struct ServeArgs {
     /// TOML file with settings
     #[arg(long, value_name = "FILE", env = "DICTUM_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
-    /// Only check the settings, and print those in force as a settings file
+    /// Only check the settings, their files and the models' place, and print the settings in force as a file
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -59,6 +59,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CliError> {
     telemetry::check(&effective.config.log_level).map_err(CliError::Log)?;
     server::check(&effective.config)?;
     if args.check {
+        server::check_models(&effective.config)?;
         return show(&effective);
     }
     let config = effective.config.clone();

@@ -65,7 +65,7 @@ use tower_layer::Layer;
 
 use crate::builtin::{self, BuiltInError};
 use crate::config::ServeConfig;
-use crate::store::StoreError;
+use crate::store::{Repository, StoreError};
 use admission::{AdmissionLayer, WorkLimits};
 use auth::{AuthLayer, Authority};
 pub use auth::{NewToken, TokensError};
@@ -129,6 +129,16 @@ pub fn check(config: &ServeConfig) -> Result<(), ServeError> {
     Tls::open(&config.tls)?;
     Authority::open(config)?;
     methods::check(&routes::SERVICES)?;
+    Ok(())
+}
+
+/// Checks that the models can be reached, which a server finds out while it runs.
+///
+/// # Errors
+///
+/// When the folder, or the bucket, cannot be listed.
+pub fn check_models(config: &ServeConfig) -> Result<(), ServeError> {
+    Repository::open(&config.models)?.names()?;
     Ok(())
 }
 

@@ -141,6 +141,7 @@ fn versions(home: &Home) -> Vec<String> {
 fn versions_are_published_activated_rolled_back_and_deleted() {
     let store = Store::start();
     let (home, other) = (store.home(), store.home());
+    home.run(&["serve", "--check"]).done();
     train(&home, "1", &[]).done();
     train(&other, "2", &[]).done();
     assert_eq!(versions(&home), ["2*", "1"]);

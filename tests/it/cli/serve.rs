@@ -291,6 +291,9 @@ fn settings_are_checked_and_shown_without_serving() {
     let complaint = home.run(&["serve", "--max-jobs", "0", "--check"]).complaint(2);
     assert!(complaint.starts_with("--max-jobs: "), "{complaint}");
     assert!(!home.models().exists(), "nothing was made");
+    let file = home.file("no-folder", "");
+    let complaint = home.run(&["serve", "--models", &file, "--check"]).complaint(1);
+    assert!(complaint.contains("models folder") && complaint.contains("no-folder"), "{complaint}");
 }
 
 #[test]
