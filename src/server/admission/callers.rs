@@ -23,15 +23,21 @@ pub(super) enum Caller {
 }
 
 impl Caller {
-    /// Who sent a request.
-    pub(super) fn of<I>(request: &Request<I>) -> Option<Self> {
-        if let Some(identity) = request.extensions().get::<Identity>() {
-            return Some(Self::Known(identity.clone()));
-        }
+    /// Who sent a request, and who was the last to do so on its connection.
+    pub(super) fn of<I>(request: &Request<I>) -> Option<(Self, &LastCaller)> {
         let peer = request.extensions().get::<Peer>()?;
-        Some(Self::At(peer.address.ip()))
+        let caller = match request.extensions().get::<Identity>() {
+            Some(identity) => Self::Known(identity.clone()),
+            None => Self::At(peer.address.ip()),
+        };
+        Some((caller, &peer.connection.last_caller))
     }
 }
+
+/// The caller of a connection's last call with what it has running: mostly that of the next call too, so that
+/// connections do not wait for each other to look it up.
+#[derive(Debug, Default)]
+pub(crate) struct LastCaller(Mutex<Option<(Caller, Arc<Level>)>>);
 
 /// What each caller has running.
 #[derive(Debug, Default)]
@@ -41,9 +47,21 @@ pub(super) struct Callers {
 
 impl Callers {
     /// Counts one more call of a caller, unless it has as many as it may.
-    pub(super) fn share(&self, caller: Caller, limit: u64) -> Option<Share> {
-        let share = Share(self.level(caller));
+    pub(super) fn share(&self, caller: Caller, last: &LastCaller, limit: u64) -> Option<Share> {
+        let share = Share(self.level_of(caller, last));
         (share.0.up() <= limit).then_some(share)
+    }
+
+    fn level_of(&self, caller: Caller, last: &LastCaller) -> Arc<Level> {
+        let mut last = last.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, level)) = &*last
+            && *known == caller
+        {
+            return Arc::clone(level);
+        }
+        let level = self.level(caller.clone());
+        *last = Some((caller, Arc::clone(&level)));
+        level
     }
 
     fn level(&self, caller: Caller) -> Arc<Level> {
@@ -80,13 +98,16 @@ mod tests {
     fn callers_are_counted_apart_and_forgotten_when_they_have_left() {
         let callers = Callers::default();
         let caller = |n| Caller::At(IpAddr::V4(Ipv4Addr::from_bits(n)));
-        let one = callers.share(caller(1), 1).expect("room");
-        assert!(callers.share(caller(1), 1).is_none());
-        assert!(callers.share(caller(2), 1).is_some());
+        let (here, there) = (LastCaller::default(), LastCaller::default());
+        let one = callers.share(caller(1), &here, 1).expect("room");
+        assert!(callers.share(caller(1), &here, 1).is_none());
+        assert!(callers.share(caller(1), &there, 1).is_none(), "from another connection");
+        assert!(callers.share(caller(2), &here, 1).is_some());
+        assert!(callers.share(caller(1), &here, 1).is_none(), "looked up again");
         drop(one);
-        let held = callers.share(caller(1), 1).expect("room again");
+        let held = callers.share(caller(1), &here, 1).expect("room again");
         for n in 2..5_000 {
-            callers.share(caller(n), 1).expect("room");
+            callers.share(caller(n), &there, 1).expect("room");
         }
         assert!(callers.running.lock().expect("no panic").len() <= FEW);
         drop(held);

@@ -30,6 +30,7 @@ use super::metrics::Metrics;
 use super::metrics::calls::Shed;
 use super::metrics::figures::Level;
 use super::status;
+pub(crate) use callers::LastCaller;
 use callers::{Caller, Callers, Share};
 use queue::Queue;
 
@@ -77,13 +78,13 @@ impl<S> Layer<S> for AdmissionLayer {
 
 impl Gate {
     /// Takes a call, or says why not.
-    fn admit(self: &Arc<Self>, caller: Option<Caller>) -> Result<Ticket, Shed> {
+    fn admit<I>(self: &Arc<Self>, request: &Request<I>) -> Result<Ticket, Shed> {
         let mut ticket = Ticket { gate: Arc::clone(self), share: None, arrived: None };
         if self.running.up() > self.limits.calls {
             return Err(Shed::Calls);
         }
-        if let Some(caller) = caller {
-            let share = self.callers.share(caller, self.limits.calls_per_caller);
+        if let Some((caller, last)) = Caller::of(request) {
+            let share = self.callers.share(caller, last, self.limits.calls_per_caller);
             ticket.share = Some(share.ok_or(Shed::Caller)?);
         }
         let now = Instant::now();
@@ -162,7 +163,7 @@ where
     fn call(&mut self, request: Request<I>) -> Self::Future {
         let entry = match Method::of(request.uri().path()).kind() {
             Kind::Admin => Ok(None),
-            Kind::Work => self.gate.admit(Caller::of(&request)).map(Some),
+            Kind::Work => self.gate.admit(&request).map(Some),
         };
         match entry {
             Ok(ticket) => {

@@ -90,9 +90,8 @@ impl Authority {
         if access == Access::Everyone {
             return Ok(None);
         }
-        let names = request.extensions().get::<Peer>().and_then(|peer| peer.names.get());
-        let names = names.map(Vec::as_slice).unwrap_or_default();
-        self.identify(request.headers(), names)
+        let peer = request.extensions().get::<Peer>();
+        self.identify(request.headers(), peer)
             .and_then(|(identity, roles)| check(access, roles).map(|()| Some(identity)))
             .map_err(|refusal| refusal.status())
     }
@@ -101,17 +100,22 @@ impl Authority {
     fn identify(
         &self,
         headers: &HeaderMap,
-        names: &[Arc<str>],
+        peer: Option<&Peer>,
     ) -> Result<(Identity, Roles), Refusal> {
         if let (Some(value), Some(tokens)) = (headers.get(AUTHORIZATION), &self.tokens) {
             let secret = bearer(value.as_bytes()).ok_or(Refusal::BadToken)?;
             let tokens = tokens.in_use.load();
-            let token = tokens.find(secret).ok_or(Refusal::BadToken)?;
+            let position = match peer {
+                Some(peer) => peer.connection.shown.position(&tokens, secret),
+                None => tokens.position(secret),
+            };
+            let token = position.and_then(|at| tokens.get(at)).ok_or(Refusal::BadToken)?;
             if token.is_expired(SystemTime::now()) {
                 return Err(Refusal::ExpiredToken);
             }
             return Ok((Identity::Token(Arc::clone(&token.name)), token.roles));
         }
+        let names = peer.and_then(|peer| peer.names.get()).map(Vec::as_slice).unwrap_or_default();
         let first = names.first().ok_or(Refusal::Nothing)?;
         let roles_of = self.client_roles.load();
         let known = names.iter().map(AsRef::as_ref).chain([ANY_CERTIFICATE]);

@@ -2,12 +2,13 @@
 //! permitted.
 //!
 //! - `authority`: tokens and certificates become roles, and roles permit methods.
-//! - `tokens`: the file with the hashes of tokens.
+//! - `tokens`: the file with the hashes of tokens. `shown`: the last that a connection showed.
 //!
 //! Which role a method needs stands in `methods`. Without tokens and authorities for clients everything is
 //! permitted, at the cost of one look at a flag.
 
 mod authority;
+mod shown;
 mod tokens;
 
 use std::convert::Infallible;
@@ -21,6 +22,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 pub(crate) use authority::{Authority, Identity};
+pub(crate) use shown::Shown;
 pub use tokens::{NewToken, TokensError};
 
 /// Puts [`Guard`] before the services.

@@ -81,16 +81,21 @@ struct File {
 impl Tokens {
     /// Finds the token with this secret. How long it takes says nothing about any of them: hashes are
     /// compared, each with every one, in constant time.
-    pub(super) fn find(&self, secret: &[u8]) -> Option<&Token> {
+    pub(super) fn position(&self, secret: &[u8]) -> Option<usize> {
         let hash = blake3::hash(secret);
         let mut found = None;
-        for token in &self.0 {
+        for (position, token) in self.0.iter().enumerate() {
             // `blake3::Hash` compares in constant time.
             if token.hash == hash {
-                found = Some(token);
+                found = Some(position);
             }
         }
         found
+    }
+
+    /// The token at a position.
+    pub(super) fn get(&self, position: usize) -> Option<&Token> {
+        self.0.get(position)
     }
 
     /// How many there are.
@@ -217,16 +222,20 @@ mod tests {
         }
     }
 
+    fn find<'a>(tokens: &'a Tokens, secret: &[u8]) -> Option<&'a Token> {
+        tokens.position(secret).and_then(|position| tokens.get(position))
+    }
+
     #[test]
     fn what_is_made_can_be_read() {
         let text = format!("{}\n{}", entry("one \"two\"", "secret"), entry("other", "else"));
         let tokens = parse(&text).expect("good tokens");
-        let token = tokens.find(b"secret").expect("it is there");
+        let token = find(&tokens, b"secret").expect("it is there");
         assert_eq!(&*token.name, "one \"two\"");
         assert!(token.roles.has(Role::Train) && !token.roles.has(Role::Admin));
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         assert!(!token.is_expired(at(1_799_999_999)) && token.is_expired(at(1_800_000_000)));
-        assert!(tokens.find(b"secre").is_none() && tokens.find(b"").is_none());
+        assert!(find(&tokens, b"secre").is_none() && find(&tokens, b"").is_none());
         assert!(!text.contains("secret"));
     }
 
@@ -236,7 +245,7 @@ mod tests {
         let text =
             format!("[[token]]\nname='a'\nroles=[]\nhash='blake3:{hash}'\nexpires = 1970-01-02\n");
         let tokens = parse(&text).expect("good tokens");
-        let token = tokens.find(b"x").expect("it is there");
+        let token = find(&tokens, b"x").expect("it is there");
         let day = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
         assert!(token.is_expired(day) && !token.is_expired(day - Duration::from_secs(1)));
     }

@@ -4,6 +4,7 @@
 mod frames;
 mod silent;
 mod socket;
+mod woken;
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
@@ -30,8 +31,9 @@ use super::shutdown::Phases;
 use super::tls::{Names, Stream, Tls};
 use crate::config::{Limits, ServeConfig, Timeouts};
 use silent::Silent;
-use socket::Socket;
 pub(crate) use socket::State;
+use socket::{Socket, Stall};
+use woken::WhenWoken;
 
 /// What a connection may have in flight before it is read: bounds its memory, and is what h2 measures
 /// many tiny messages against.
@@ -211,9 +213,18 @@ impl Connection {
     {
         let socket = Socket::new(stream, Arc::clone(&self.state));
         let mut http = pin!(http.serve_connection(TokioIo::new(socket), service));
-        let mut is_leaving = false;
+        let mut order = pin!(WhenWoken::new(self.order(false)));
         loop {
             tokio::select! {
+                // What comes in and goes out wakes this task all the time; orders are rare.
+                biased;
+                next = order.as_mut() => match next {
+                    Order::GoAway => {
+                        http.as_mut().graceful_shutdown();
+                        order.set(WhenWoken::new(self.order(true)));
+                    }
+                    Order::End => return,
+                },
                 ended = http.as_mut() => {
                     if self.state.is_flooding() {
                         self.metrics.connections.cut(Cut::Flood);
@@ -223,13 +234,6 @@ impl Connection {
                     }
                     return;
                 }
-                order = self.order(is_leaving) => match order {
-                    Order::GoAway => {
-                        http.as_mut().graceful_shutdown();
-                        is_leaving = true;
-                    }
-                    Order::End => return,
-                },
             }
         }
     }
@@ -239,6 +243,7 @@ impl Connection {
         let Timeouts { connection_age, first_byte, untaken_reply, .. } = self.timeouts;
         let old = self.state.accepted() + spread(connection_age);
         let mut look = pin!(sleep_until(self.state.accepted() + first_byte));
+        let mut stall = Stall::new(&self.state);
         loop {
             tokio::select! {
                 () = self.end.cancelled() => return Order::End,
@@ -248,7 +253,7 @@ impl Connection {
                 }
                 () = sleep_until(old), if !is_leaving => return Order::GoAway,
                 () = look.as_mut() => {
-                    if let Some(cut) = self.fault(untaken_reply) {
+                    if let Some(cut) = self.fault(&mut stall, untaken_reply) {
                         self.metrics.connections.cut(cut);
                         return Order::End;
                     }
@@ -259,10 +264,10 @@ impl Connection {
     }
 
     /// Why the connection has to end, once its client has had time to begin.
-    fn fault(&self, untaken_reply: Duration) -> Option<Cut> {
+    fn fault(&self, stall: &mut Stall, untaken_reply: Duration) -> Option<Cut> {
         if !self.state.has_begun() {
             Some(Cut::Silence)
-        } else if self.state.stalled() >= untaken_reply {
+        } else if stall.look(&self.state) >= untaken_reply {
             Some(Cut::Stall)
         } else {
             None

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::frames::Frames;
+use crate::server::admission::LastCaller;
+use crate::server::auth::Shown;
 use crate::server::metrics::figures::Level;
 
 /// What is known of a connection, by those who carry it and those who answer on it.
@@ -21,8 +23,12 @@ pub(crate) struct State {
     is_flooding: AtomicBool,
     /// Parts of replies that are handed over and not taken by the client.
     untaken: Level,
-    /// When one was taken last, or the first handed over, in milliseconds since it was accepted.
-    moved_at: AtomicU64,
+    /// How often one was taken, or the first handed over.
+    moves: AtomicU64,
+    /// The token it showed last.
+    pub(crate) shown: Shown,
+    /// Who called last.
+    pub(crate) last_caller: LastCaller,
 }
 
 impl State {
@@ -32,7 +38,9 @@ impl State {
             has_begun: AtomicBool::new(false),
             is_flooding: AtomicBool::new(false),
             untaken: Level::default(),
-            moved_at: AtomicU64::new(0),
+            moves: AtomicU64::new(0),
+            shown: Shown::default(),
+            last_caller: LastCaller::default(),
         }
     }
 
@@ -64,18 +72,31 @@ impl State {
         self.moved();
     }
 
-    /// How long nothing was taken of what there is.
-    pub(super) fn stalled(&self) -> Duration {
-        if self.untaken.get() == 0 {
-            return Duration::ZERO;
-        }
-        let moved_at = Duration::from_millis(self.moved_at.load(Ordering::Relaxed));
-        self.accepted.elapsed().saturating_sub(moved_at)
+    fn moved(&self) {
+        self.moves.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How long nothing was taken of what there is, by who looks now and then: calls read no clock for it.
+#[derive(Debug)]
+pub(super) struct Stall {
+    moves: u64,
+    since: Instant,
+}
+
+impl Stall {
+    /// The first look.
+    pub(super) fn new(state: &State) -> Self {
+        Self { moves: state.moves.load(Ordering::Relaxed), since: Instant::now() }
     }
 
-    fn moved(&self) {
-        let millis = u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.moved_at.store(millis, Ordering::Relaxed);
+    /// Looks again; returns for how long nothing has moved, as far as it was looked at.
+    pub(super) fn look(&mut self, state: &State) -> Duration {
+        let moves = state.moves.load(Ordering::Relaxed);
+        if state.untaken.get() == 0 || moves != self.moves {
+            *self = Self { moves, since: Instant::now() };
+        }
+        self.since.elapsed()
     }
 }
 
@@ -158,18 +179,20 @@ mod tests {
     async fn a_connection_stalls_when_nothing_is_taken() {
         const WHILE: Duration = Duration::from_millis(30);
         let state = State::new();
+        let mut stall = Stall::new(&state);
         sleep(2 * WHILE).await;
-        assert_eq!(state.stalled(), Duration::ZERO, "there is nothing to take");
+        assert!(stall.look(&state) < WHILE, "there is nothing to take");
         state.hand_over();
+        assert!(stall.look(&state) < WHILE);
         sleep(WHILE).await;
         state.hand_over();
         sleep(WHILE).await;
-        assert!(state.stalled() >= 2 * WHILE - Duration::from_millis(1), "{:?}", state.stalled());
+        assert!(stall.look(&state) >= 2 * WHILE);
         state.taken();
-        assert!(state.stalled() < WHILE);
+        assert!(stall.look(&state) < WHILE);
         sleep(2 * WHILE).await;
-        assert!(state.stalled() >= WHILE, "the other one is still there");
+        assert!(stall.look(&state) >= WHILE, "the other one is still there");
         state.taken();
-        assert_eq!(state.stalled(), Duration::ZERO);
+        assert!(stall.look(&state) < WHILE);
     }
 }

@@ -131,7 +131,7 @@ impl Ongoing {
     }
 
     /// Does a part of the handler's work. What it panics with stays here.
-    fn work<T>(&self, work: impl FnOnce() -> T) -> Result<T, Status> {
+    fn work<T>(&mut self, work: impl FnOnce() -> T) -> Result<T, Status> {
         let caught = catch_unwind(AssertUnwindSafe(|| self.record.within(work)));
         caught.map_err(panicked)
     }

@@ -58,7 +58,7 @@ impl CallRecord {
     }
 
     /// Does some work of the call: its log records and its trace say which call it is.
-    pub(super) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn within<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let _entered = self.span.as_ref().map(|span| span.enter());
         self.id.within(work)
     }

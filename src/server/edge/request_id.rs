@@ -18,7 +18,7 @@ thread_local! {
 }
 
 /// The id of a call.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum RequestId {
     /// The client's.
     Given(HeaderValue),
@@ -44,22 +44,27 @@ impl RequestId {
     }
 
     /// Does some work of the call: until it is done, [`current`] is this id.
-    pub(super) fn within<T>(&self, work: impl FnOnce() -> T) -> T {
-        let id = self.clone();
-        let before = CURRENT.replace(Some(id));
-        let restore = Restore(before);
+    pub(super) fn within<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let lent = std::mem::replace(self, Self::Made(0));
+        let before = CURRENT.replace(Some(lent));
+        let loan = Loan { id: self, before };
         let done = work();
-        drop(restore);
+        drop(loan);
         done
     }
 }
 
-/// Puts the id back that was there before, after a panic too.
-struct Restore(Option<RequestId>);
+/// Takes the id back, and puts back the one that was there before; after a panic too.
+struct Loan<'a> {
+    id: &'a mut RequestId,
+    before: Option<RequestId>,
+}
 
-impl Drop for Restore {
+impl Drop for Loan<'_> {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        if let Some(lent) = CURRENT.replace(self.before.take()) {
+            *self.id = lent;
+        }
     }
 }
 
@@ -101,12 +106,13 @@ mod tests {
 
     #[test]
     fn the_current_id_is_that_of_the_innermost_work() {
-        let id = RequestId::Made(7);
+        let mut id = RequestId::Made(7);
         assert_eq!(current(), None);
         id.within(|| assert_eq!(current().as_deref(), Some("0000000000000007")));
         assert_eq!(current(), None);
-        let panicked = std::panic::catch_unwind(|| id.within(|| panic!("on purpose")));
+        let within = || id.within(|| panic!("on purpose"));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(within));
         assert!(panicked.is_err());
-        assert_eq!(current(), None);
+        assert_eq!((current(), id.text().as_str()), (None, "0000000000000007"));
     }
 }
