@@ -28,6 +28,11 @@ impl Tally {
         self.n_new += usize::from(is_new);
     }
 
+    /// Whether to go on: as often as is wanted, and until one has died in time.
+    fn goes_on(&self, wanted: usize) -> bool {
+        self.n < wanted || (self.n_killed == 0 && self.n < 10 * wanted)
+    }
+
     fn survived(&self) -> Survived {
         let Self { n, n_killed, n_new, n_leftovers } = self;
         let n_old = n - n_new;
@@ -53,9 +58,19 @@ fn end(child: &mut Child) -> bool {
     child.wait().expect("it ends").success()
 }
 
-/// A moment within a run of this length.
-fn moment(folder: &mut Folder, length: Duration) -> Duration {
-    length.mul_f64(folder.random.below(1_100) as f64 / 1_000.0)
+/// Moments within runs of about this length, which becomes shorter where runs turn out to be.
+struct Moments(Duration);
+
+impl Moments {
+    fn next(&self, folder: &mut Folder) -> Duration {
+        self.0.mul_f64(folder.random.below(1_100) as f64 / 1_000.0)
+    }
+
+    fn learn(&mut self, is_done: bool) {
+        if is_done {
+            self.0 = self.0.mul_f64(0.8);
+        }
+    }
 }
 
 fn duration(models: &Path, args: &[&str]) -> Duration {
@@ -70,12 +85,15 @@ pub(crate) fn train(scale: Scale) -> Survived {
     let (csv, models) = (folder.csv(), folder.models());
     let args = ["train", &csv, "--model", MODEL, "--keep-versions", KEPT];
     let length = duration(&models, &args);
+    let mut moments = Moments(length);
     let mut tally = Tally::default();
-    for n in 0..scale.pick(8, 200) {
+    while tally.goes_on(scale.pick(8, 200)) {
         let before = folder.after_start();
-        let is_done = if n % 2 == 0 {
-            let after = moment(&mut folder, length);
-            killed(&models, &args, after)
+        let is_done = if tally.n % 2 == 0 {
+            let after = moments.next(&mut folder);
+            let is_done = killed(&models, &args, after);
+            moments.learn(is_done);
+            is_done
         } else {
             killed_while_writing(&mut folder, &args, length)
         };
@@ -121,14 +139,15 @@ fn check_training(folder: &mut Folder, before: &State, is_done: bool) -> bool {
 pub(crate) fn activate(scale: Scale) -> Survived {
     let mut folder = Folder::new();
     let mut tally = Tally::default();
-    let length = duration(&folder.models(), &["models", "activate", "mine@1"]);
-    for _ in 0..scale.pick(6, 120) {
+    let mut moments = Moments(duration(&folder.models(), &["models", "activate", "mine@1"]));
+    while tally.goes_on(scale.pick(6, 120)) {
         let before = folder.after_start();
         let to = if before.active == Some(1) { 2 } else { 1 };
         let made = State { active: Some(to), ..before.clone() };
-        let after = moment(&mut folder, length);
+        let after = moments.next(&mut folder);
         let is_done =
             killed(&folder.models(), &["models", "activate", &format!("{MODEL}@{to}")], after);
+        moments.learn(is_done);
         let n_leftovers = folder.leftovers().len();
         let is_new = folder.check(&before, &made, is_done);
         tally.count(!is_done, n_leftovers, is_new);
@@ -140,17 +159,18 @@ pub(crate) fn activate(scale: Scale) -> Survived {
 pub(crate) fn delete(scale: Scale) -> Survived {
     let mut folder = Folder::new();
     let mut tally = Tally::default();
-    let length = duration(&folder.models(), &["models", "list"]);
-    for _ in 0..scale.pick(6, 120) {
+    let mut moments = Moments(duration(&folder.models(), &["models", "list"]));
+    while tally.goes_on(scale.pick(6, 120)) {
         let published =
             folder.repository().publish(&crate::folder::name(), &crate::folder::parts());
         let version = published.expect("published");
         let before = folder.after_start();
         let mut made = before.clone();
         made.versions.remove(&version);
-        let after = moment(&mut folder, length);
+        let after = moments.next(&mut folder);
         let is_done =
             killed(&folder.models(), &["models", "delete", &format!("{MODEL}@{version}")], after);
+        moments.learn(is_done);
         let n_leftovers = folder.leftovers().len();
         let is_new = folder.check(&before, &made, is_done);
         tally.count(!is_done, n_leftovers, is_new);
@@ -162,16 +182,17 @@ pub(crate) fn delete(scale: Scale) -> Survived {
 pub(crate) fn sweep(scale: Scale) -> Survived {
     let mut folder = Folder::new();
     let mut tally = Tally::default();
-    let length = duration(&folder.models(), &["models", "list"]);
-    for _ in 0..scale.pick(4, 40) {
+    let mut moments = Moments(duration(&folder.models(), &["models", "list"]));
+    while tally.goes_on(scale.pick(4, 40)) {
         let before = folder.after_start();
         for n in 0..40 {
             let leftover = folder.models().join(MODEL).join(format!(".dictum-tmp-{n}"));
             std::fs::create_dir(&leftover).expect("a folder");
             std::fs::write(leftover.join("model.safetensors"), "half").expect("a file");
         }
-        let after = moment(&mut folder, length);
+        let after = moments.next(&mut folder);
         let is_done = killed(&folder.models(), &["models", "list"], after);
+        moments.learn(is_done);
         let n_leftovers = folder.leftovers().len();
         folder.check(&before, &before, true);
         tally.count(!is_done, n_leftovers, false);
@@ -184,22 +205,23 @@ pub(crate) fn server(scale: Scale) -> Survived {
     let mut folder = Folder::new();
     let mut tally = Tally::default();
     let (csv, models) = (folder.csv(), folder.models());
-    let mut length = Duration::ZERO;
-    for n in 0..scale.pick(3, 21) {
+    let mut moments = None;
+    while tally.goes_on(scale.pick(2, 20)) {
         let before = folder.after_start();
         let mut server = Server::start(&models);
         let url = server.url();
         let args = ["train", &csv, "--model", MODEL, "--server", &url];
-        if n == 0 {
-            length = duration(&models, &args);
+        let Some(moments) = &mut moments else {
+            moments = Some(Moments(duration(&models, &args)));
             continue;
-        }
+        };
         let client =
             program::command(&models, &args).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let mut client = client.expect("the program runs");
-        program::pause(moment(&mut folder, length));
+        program::pause(moments.next(&mut folder));
         server.kill();
         let is_done = ended(&mut client);
+        moments.learn(is_done);
         let n_leftovers = folder.leftovers().len();
         let is_new = check_training(&mut folder, &before, is_done);
         tally.count(!is_done, n_leftovers, is_new);
