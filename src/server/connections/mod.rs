@@ -1,6 +1,7 @@
 //! Connections: accepted up to a limit, carried over HTTP/2, and ended when they stay silent, take nothing,
-//! flood, grow old, or at the end of a shutdown.
+//! flood, grow old, or at the end of a shutdown. `calls`: what they carry.
 
+mod calls;
 mod frames;
 mod silent;
 mod socket;
@@ -18,7 +19,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -30,6 +31,7 @@ use super::metrics::connections::Cut;
 use super::shutdown::Phases;
 use super::tls::{Names, Stream, Tls};
 use crate::config::{Limits, ServeConfig, Timeouts};
+use calls::{NewCalls, WithCalls};
 use silent::Silent;
 pub(crate) use socket::State;
 use socket::{Socket, Stall};
@@ -97,7 +99,6 @@ impl Connections {
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
         B: Send + 'static,
     {
-        let http = Arc::new(self.http());
         let mut open = JoinSet::new();
         let draining = self.phases.draining.clone();
         loop {
@@ -110,7 +111,7 @@ impl Connections {
                             let state = Arc::clone(&connection.state);
                             let peer = Peer { address, names, connection: state };
                             let service = OfPeer { service: service.clone(), peer };
-                            open.spawn(connection.carry(stream, Arc::clone(&http), service));
+                            open.spawn(connection.carry(stream, self.http(), service));
                         }
                     }
                     Err(error) => {
@@ -134,8 +135,9 @@ impl Connections {
         }
     }
 
-    fn http(&self) -> http2::Builder<TokioExecutor> {
-        let mut http = http2::Builder::new(TokioExecutor::new());
+    fn http(&self) -> (http2::Builder<NewCalls>, NewCalls) {
+        let calls = NewCalls::default();
+        let mut http = http2::Builder::new(calls.clone());
         http.timer(TokioTimer::new())
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -145,7 +147,7 @@ impl Connections {
             .max_local_error_reset_streams(MAX_ERROR_RESETS)
             .keep_alive_interval(self.timeouts.keepalive_interval)
             .keep_alive_timeout(self.timeouts.keepalive_timeout);
-        http
+        (http, calls)
     }
 
     /// Takes a connection, in place of one that stays silent if it must be; `None` where there are too
@@ -202,7 +204,7 @@ impl Connection {
     async fn carry<S, B>(
         self,
         stream: Stream,
-        http: Arc<http2::Builder<TokioExecutor>>,
+        (http, calls): (http2::Builder<NewCalls>, NewCalls),
         service: OfPeer<S>,
     ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
@@ -212,7 +214,8 @@ impl Connection {
         B: Send + 'static,
     {
         let socket = Socket::new(stream, Arc::clone(&self.state));
-        let mut http = pin!(http.serve_connection(TokioIo::new(socket), service));
+        let http = http.serve_connection(TokioIo::new(socket), service);
+        let mut http = pin!(WithCalls::new(http, calls));
         let mut order = pin!(WhenWoken::new(self.order(false)));
         loop {
             tokio::select! {
@@ -220,7 +223,7 @@ impl Connection {
                 biased;
                 next = order.as_mut() => match next {
                     Order::GoAway => {
-                        http.as_mut().graceful_shutdown();
+                        http.as_mut().http().graceful_shutdown();
                         order.set(WhenWoken::new(self.order(true)));
                     }
                     Order::End => return,
