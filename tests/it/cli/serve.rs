@@ -292,7 +292,7 @@ fn settings_are_checked_and_shown_without_serving() {
     assert!(complaint.starts_with("--max-jobs: "), "{complaint}");
     assert!(!home.models().exists(), "nothing was made");
     let file = home.file("no-folder", "");
-    let complaint = home.run(&["serve", "--models", &file, "--check"]).complaint(1);
+    let complaint = home.run(&["serve", "--models", &file, "--check"]).complaint(2);
     assert!(complaint.contains("models folder") && complaint.contains("no-folder"), "{complaint}");
 }
 
