@@ -1,9 +1,7 @@
 //! Some rows on their way from the reader to the counters.
 
-/// Rows of a batch; it ends earlier where texts are long.
-const MAX_ROWS: usize = 4_096;
-/// Bytes of text from which a batch is full.
-const MAX_BYTES: usize = 1 << 20;
+/// Most rows of a batch; it ends earlier where texts are long.
+const MAX_ROWS: usize = 1 << 16;
 
 /// Some rows, their texts one behind the other.
 #[derive(Debug, Default)]
@@ -32,8 +30,9 @@ impl Batch {
         self.rows.push(Row { end, line, label, is_withdrawn });
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.rows.len() >= MAX_ROWS || self.texts.len() >= MAX_BYTES
+    /// Whether there are enough rows, or so many bytes of text.
+    pub(super) fn is_full(&self, bytes: usize) -> bool {
+        self.rows.len() >= MAX_ROWS || self.texts.len() >= bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {

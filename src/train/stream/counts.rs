@@ -1,9 +1,9 @@
 //! The counts of all rows so far, in partitions that grow side by side.
 //!
 //! Counts are sums of whole numbers: in whatever parts and order rows are counted, and on whatever number
-//! of threads, the sums are the same, as long as no table is full. A table that is full after a batch
-//! drops its rarest pairs of feature and label; batches and partitions do not depend on the threads, so
-//! that this does not either.
+//! of threads, the sums are the same, as long as no table is full. A table that is full drops its rarest
+//! pairs of feature and label; in which order a partition counts depends on the rows alone, so that this
+//! does not depend on the threads either.
 
 use rayon::prelude::*;
 
@@ -34,7 +34,7 @@ impl Counts {
         // Words are always counted.
         let n_tables = N_PARTITIONS as u64 * (1 + views.len() as u64).min(View::ALL.len() as u64);
         let n_slots = usize::try_from(memory_bytes / n_tables / BYTES_PER_SLOT).unwrap_or(1 << 30);
-        // Tables double: the greatest power of two that fits, not so full that a batch makes it grow.
+        // Tables double: the greatest power of two that fits, not so full that a few more make it grow.
         let n_slots = n_slots.checked_ilog2().map_or(0, |log| 1 << log);
         Self {
             views: views.to_vec(),

@@ -48,6 +48,14 @@ const SAMPLE_ROWS: usize = 20_000;
 const SEARCH_BYTES_PER_BYTE: u64 = 100;
 /// Share of the memory that the counts may take: one in so many bytes.
 const COUNTS_SHARE: u64 = 4;
+/// Bytes of text of a batch: one in so many bytes that the counts may take. The larger a batch is, the more
+/// of its features find their place in the tables still in the processor's cache.
+const BATCH_SHARE: u64 = 64;
+/// Bounds of the bytes of a batch.
+const MIN_BATCH_BYTES: usize = 1 << 16;
+const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Bytes of the first batch.
+const FIRST_BATCH_BYTES: usize = 1 << 19;
 /// Batches on their way.
 const BATCHES_UNDERWAY: usize = 2;
 
@@ -126,6 +134,12 @@ impl Collecting {
     fn counts_bytes(&self) -> u64 {
         self.limits.max_memory_bytes / COUNTS_SHARE
     }
+
+    /// Bytes of text of a batch. The features of a batch take some 20 times as much memory.
+    fn batch_bytes(&self) -> usize {
+        let bytes = usize::try_from(self.counts_bytes() / BATCH_SHARE).unwrap_or(usize::MAX);
+        bytes.clamp(MIN_BATCH_BYTES, MAX_BATCH_BYTES)
+    }
 }
 
 /// Takes in rows.
@@ -137,6 +151,9 @@ pub struct Collector {
     sampled: Size,
     is_counting: bool,
     batch: Batch,
+    /// How many bytes make a batch: first few, so that counting begins soon.
+    batch_bytes: usize,
+    max_batch_bytes: usize,
     to_count: SyncSender<Batch>,
     empty: Receiver<Batch>,
 }
@@ -150,18 +167,22 @@ impl Collector {
             sampled: collecting.sample(),
             is_counting: false,
             batch: Batch::default(),
+            batch_bytes: FIRST_BATCH_BYTES.min(collecting.batch_bytes()),
+            max_batch_bytes: collecting.batch_bytes(),
             to_count,
             empty,
         }
     }
 
     /// Keeps an example, or counts it as well once there are too many.
-    fn add(&mut self, key: TextKey, example: Example) {
+    fn add(&mut self, key: TextKey, text: &str, label: u16, at: u64) {
         if self.is_counting {
-            let label = u16::try_from(example.label).unwrap_or(u16::MAX);
-            self.count(&example.text, line(example.line), label, false);
+            self.count(text, line(at), label, false);
         }
-        self.sample.push(key, example);
+        if !self.sample.wants(key) {
+            return;
+        }
+        self.sample.push(key, Example { text: text.to_owned(), label: label.into(), line: at });
         if !self.is_counting && self.sample.exceeds(self.whole) {
             self.begin_counting();
         }
@@ -187,8 +208,9 @@ impl Collector {
 
     fn count(&mut self, text: &str, line: u32, label: u16, is_withdrawn: bool) {
         self.batch.push(text, line, label, is_withdrawn);
-        if self.batch.is_full() {
+        if self.batch.is_full(self.batch_bytes) {
             self.send();
+            self.batch_bytes = self.max_batch_bytes.min(2 * self.batch_bytes);
         }
     }
 
@@ -235,9 +257,7 @@ impl Rows for Collector {
     fn push(&mut self, line: u64, text: &str, label: &str) -> Result<(), LimitExceeded> {
         match self.intake.take(line, text, label)? {
             Fate::LeftOut => {}
-            Fate::Example { key, text, label } => {
-                self.add(key, Example { text: text.to_owned(), label: label.into(), line });
-            }
+            Fate::Example { key, text, label } => self.add(key, text, label, line),
             Fate::Withdrawn { text, first_line, first_label } => {
                 if self.is_counting {
                     self.count(text, first_line, first_label, true);

@@ -30,8 +30,8 @@ const TOUCHED: usize = 32;
 pub(super) const NGRAM_VIEWS: [View; 3] = [View::Word2, View::Word3, View::Shape];
 
 impl Partition {
-    /// Counts what rows of a batch have for this partition, then drops rare pairs if a table has more
-    /// than `max_pairs`.
+    /// Counts what rows of a batch have for this partition, and drops rare pairs as soon as a table has
+    /// more than `max_pairs`. One table after the other, so that it stays in the processor's cache.
     pub(super) fn count(
         &mut self,
         partition: usize,
@@ -40,16 +40,18 @@ impl Partition {
         max_pairs: usize,
     ) {
         for scattered in found {
-            self.count_words(batch, scattered.of(View::Word1, partition));
-            for (table, view) in self.ngrams.iter_mut().zip(NGRAM_VIEWS) {
-                count(table, batch.rows(), scattered.of(view, partition));
-            }
-            count(&mut self.repeats, batch.rows(), scattered.of(View::Character, partition));
+            self.count_words(batch, scattered.of(View::Word1, partition), max_pairs);
         }
-        self.prune(max_pairs);
+        let ngrams = self.ngrams.iter_mut().zip(NGRAM_VIEWS);
+        for (table, view) in ngrams.chain([(&mut self.repeats, View::Character)]) {
+            for scattered in found {
+                let occurrences = scattered.of(view, partition);
+                self.n_dropped += count(table, batch.rows(), occurrences, max_pairs);
+            }
+        }
     }
 
-    fn count_words(&mut self, batch: &Batch, occurrences: &[Occurrence]) {
+    fn count_words(&mut self, batch: &Batch, occurrences: &[Occurrence], max_pairs: usize) {
         for some in occurrences.chunks(TOUCHED) {
             touch(&self.words, batch.rows(), some);
             for (hash, at) in some {
@@ -65,6 +67,7 @@ impl Partition {
                     self.tokens.learn(*hash, batch.text(*at as usize));
                 }
             }
+            self.prune_words(max_pairs);
         }
     }
 
@@ -87,20 +90,28 @@ impl Partition {
         }
         self.tokens.merge(&other.tokens);
         self.n_dropped += other.n_dropped;
-        self.prune(max_pairs);
+        self.prune_words(max_pairs);
+        let tables = self.ngrams.iter_mut().chain([&mut self.repeats]);
+        self.n_dropped += tables.map(|table| table.prune(max_pairs)).sum::<usize>();
     }
 
-    fn prune(&mut self, max_pairs: usize) {
+    fn prune_words(&mut self, max_pairs: usize) {
         let n_words = self.words.prune(max_pairs);
         if n_words > 0 {
             self.tokens.keep_only(self.words.entries().map(|entry| entry.hash));
+            self.n_dropped += n_words;
         }
-        self.n_dropped += n_words + self.repeats.prune(max_pairs);
-        self.n_dropped += self.ngrams.iter_mut().map(|table| table.prune(max_pairs)).sum::<usize>();
     }
 }
 
-fn count(table: &mut Table<()>, rows: &[Row], occurrences: &[Occurrence]) {
+/// Counts occurrences; returns how many pairs were dropped.
+fn count(
+    table: &mut Table<()>,
+    rows: &[Row],
+    occurrences: &[Occurrence],
+    max_pairs: usize,
+) -> usize {
+    let mut n_dropped = 0;
     for some in occurrences.chunks(TOUCHED) {
         touch(table, rows, some);
         for (hash, at) in some {
@@ -109,7 +120,9 @@ fn count(table: &mut Table<()>, rows: &[Row], occurrences: &[Occurrence]) {
                 change(entry, row);
             }
         }
+        n_dropped += table.prune(max_pairs);
     }
+    n_dropped
 }
 
 /// Reads the entries that will be changed, so that the processor waits for all of them at once.

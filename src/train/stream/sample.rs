@@ -17,7 +17,12 @@ pub(super) struct Sample {
     kept: Vec<Kept>,
     bytes: usize,
     seed: u64,
+    /// The first that did not fit: what comes behind it does not either.
+    end: Option<Place>,
 }
+
+/// Where a row stands in the order in which rows are chosen.
+type Place = (u64, TextKey);
 
 /// A kept row.
 #[derive(Debug)]
@@ -28,7 +33,12 @@ pub(super) struct Kept {
 
 impl Sample {
     pub(super) fn new(seed: u64) -> Self {
-        Self { kept: Vec::new(), bytes: 0, seed }
+        Self { kept: Vec::new(), bytes: 0, seed, end: None }
+    }
+
+    /// Whether a row with this text may be among those that are kept in the end.
+    pub(super) fn wants(&self, key: TextKey) -> bool {
+        self.end.is_none_or(|end| (key.place(self.seed), key) < end)
     }
 
     pub(super) fn push(&mut self, key: TextKey, example: Example) {
@@ -43,7 +53,8 @@ impl Sample {
     /// Keeps the rows with the smallest hashes that fit.
     pub(super) fn shrink(&mut self, size: Size) {
         let seed = self.seed;
-        self.kept.sort_unstable_by_key(|kept| (kept.key.place(seed), kept.key));
+        let place = |kept: &Kept| (kept.key.place(seed), kept.key);
+        self.kept.sort_unstable_by_key(place);
         let (mut n_rows, mut n_bytes) = (0, 0);
         for kept in &self.kept {
             let bytes = n_bytes + kept.example.text.len();
@@ -52,6 +63,7 @@ impl Sample {
             }
             (n_rows, n_bytes) = (n_rows + 1, bytes);
         }
+        self.end = self.kept.get(n_rows).map(place).or(self.end);
         self.kept.truncate(n_rows);
         self.bytes = n_bytes;
     }

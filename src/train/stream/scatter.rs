@@ -11,7 +11,7 @@ const PARTITION_BITS: u32 = 6;
 /// Partitions.
 pub(super) const N_PARTITIONS: usize = 1 << PARTITION_BITS;
 /// Rows that one thread takes in a row.
-pub(super) const CHUNK: usize = 128;
+pub(super) const CHUNK: usize = 1024;
 
 /// The partition of a hash.
 #[inline]

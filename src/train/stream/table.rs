@@ -6,8 +6,6 @@ use crate::features::hash;
 
 /// Entries a table has room for at first.
 const MIN_SLOTS: usize = 64;
-/// Counts that are told apart when rare pairs are dropped; what is more frequent always stays.
-const MAX_DROPPED: usize = 255;
 
 /// A pair of feature and label with its count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,26 +82,16 @@ impl<M: Copy + Default> Table<M> {
         if self.n_taken <= max_len {
             return 0;
         }
-        let mut frequencies = [0usize; MAX_DROPPED + 1];
-        for entry in self.entries() {
-            let count = (entry.count as usize).min(MAX_DROPPED);
-            frequencies.iter_mut().skip(count).take(1).for_each(|n| *n += 1);
-        }
-        let mut n_left = self.n_taken;
-        let mut limit = 0;
-        for (count, n) in frequencies.iter().enumerate() {
-            n_left -= n;
-            limit = count;
-            if n_left <= max_len / 2 {
-                break;
-            }
-        }
+        let mut counts: Vec<u32> = self.entries().map(|entry| entry.count).collect();
+        let last_dropped = (self.n_taken - max_len / 2).saturating_sub(1);
+        let (_, limit, _) = counts.select_nth_unstable(last_dropped);
+        let limit = *limit;
         let n_before = self.n_taken;
         // Its size stays: it fills up again.
         let n_slots = self.slots.len();
         let old = std::mem::replace(&mut self.slots, vec![Entry::default(); n_slots]);
         self.n_taken = 0;
-        let stays = |entry: &&Entry<M>| entry.is_taken && entry.count as usize > limit;
+        let stays = |entry: &&Entry<M>| entry.is_taken && entry.count > limit;
         old.iter().filter(stays).for_each(|entry| self.put(*entry));
         n_before - self.n_taken
     }
