@@ -77,7 +77,7 @@ pub(super) fn run(args: EvaluateArgs) -> Result<ExitCode, CliError> {
                 let limits = Limits::default();
                 let work =
                     Work { threads: args.threads, limits, progress: &progress, wants_report };
-                Folder::open(models)?.evaluate(spec, input, work)?
+                Folder::open(models)?.evaluate(spec, input, &work)?
             }
             Place::Server(server) => {
                 progress.say("judging");

@@ -173,7 +173,7 @@ pub(super) fn run(args: TrainArgs) -> Result<ExitCode, CliError> {
                 let limits = limits(args.estimator.memory_mib);
                 let work = Work { threads, limits, progress: &progress, wants_report };
                 let folder = Folder::open(models)?.with_retention(args.retention.retention());
-                folder.train(spec, input, work)?
+                folder.train(spec, input, &work)?
             }
             Place::Server(server) => {
                 Done::by_server(Client::connect(&server)?.train(spec, input, &progress)?)

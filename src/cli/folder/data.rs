@@ -64,12 +64,12 @@ impl Folder {
         &self,
         spec: TrainingSpec,
         input: Input,
-        work: Work<'_>,
+        work: &Work<'_>,
     ) -> Result<Done<TrainModelResponse>, CliError> {
         let plan = TrainingPlan::try_from(spec)?;
         let name = input.name.clone();
         let pool = pool(work.threads)?;
-        let dataset = collected(input, &plan, &pool, &work)?;
+        let dataset = collected(input, &plan, &pool, work)?;
         let unusable = |source| CliError::Train { name: name.clone(), source };
         check_labels(&dataset).map_err(unusable)?;
         if plan.validate_only {
@@ -145,12 +145,12 @@ impl Folder {
         &self,
         spec: EvaluationSpec,
         input: Input,
-        work: Work<'_>,
+        work: &Work<'_>,
     ) -> Result<Done<EvaluateModelResponse>, CliError> {
         let plan = EvaluationPlan::try_from(spec)?;
         let served = self.resolve(&plan.target)?;
         let name = input.name.clone();
-        let dataset = read(input, &plan.csv, &work)?;
+        let dataset = read(input, &plan.csv, work)?;
         if dataset.examples.is_empty() {
             return Err(CliError::NoExamples { name });
         }

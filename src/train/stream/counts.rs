@@ -69,6 +69,6 @@ impl Counts {
     pub(super) fn merge(&mut self, other: Self) {
         let max_pairs = self.max_pairs;
         let pairs = self.partitions.par_iter_mut().zip(other.partitions);
-        pairs.for_each(|(partition, other)| partition.merge(other, max_pairs));
+        pairs.for_each(|(partition, other)| partition.merge(&other, max_pairs));
     }
 }

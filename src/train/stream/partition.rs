@@ -73,7 +73,7 @@ impl Partition {
 
     /// Adds the counts of other rows.
     #[cfg(test)]
-    pub(super) fn merge(&mut self, other: Self, max_pairs: usize) {
+    pub(super) fn merge(&mut self, other: &Self, max_pairs: usize) {
         for from in other.words.entries() {
             if let Some((entry, _)) = self.words.entry(from.hash, from.label) {
                 entry.count += from.count;
