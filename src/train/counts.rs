@@ -86,17 +86,15 @@ impl Matrix {
             .collect();
         let mut hashes: Vec<u64> = rows.par_iter().flatten_iter().map(|cell| cell.hash).collect();
         hashes.par_sort_unstable();
-        let known =
-            |hash: u64| whole.flatten().is_some_and(|w| w.hashes.binary_search(&hash).is_ok());
-        let is_feature = |run: &[u64]| match run {
-            [hash, ..] if whole.is_some() => known(*hash),
-            run => run.len() >= min_examples(view),
-        };
-        let hashes: Vec<u64> = hashes
-            .chunk_by(|a, b| a == b)
-            .filter(|run| is_feature(run))
-            .filter_map(|run| run.first().copied())
-            .collect();
+        let least = if whole.is_some() { 1 } else { min_examples(view) };
+        let runs = hashes.chunk_by(|a, b| a == b).filter(|run| run.len() >= least);
+        let mut hashes: Vec<u64> = runs.filter_map(|run| run.first().copied()).collect();
+        if let Some(whole) = whole {
+            let positions = whole.map(|whole| whole.positions(&hashes)).unwrap_or_default();
+            let found = hashes.iter().zip(positions);
+            let found = found.filter(|(_, position)| *position != CountedView::NONE);
+            hashes = found.map(|(hash, _)| *hash).collect();
+        }
         let index = HashIndex::new(&hashes);
 
         let number = |cell: &RawCell| {
@@ -120,7 +118,10 @@ impl Matrix {
     /// asked how often they were counted in the whole.
     pub(super) fn forget_own_folds(&mut self, folds: &[Vec<usize>], whole: Option<&CountedView>) {
         let total = match whole {
-            Some(whole) => self.hashes.iter().map(|hash| whole.count(*hash)).collect(),
+            Some(whole) => {
+                let positions = whole.positions(&self.hashes);
+                positions.into_iter().map(|at| whole.count(at as usize)).collect()
+            }
             None => {
                 let mut total = vec![0usize; self.n_features()];
                 count_features(&self.cells, &mut total);

@@ -149,11 +149,7 @@ impl Pattern {
         counted: &CountedView,
         n_labels: usize,
     ) -> Self {
-        let positions: Vec<u32> = matrix
-            .hashes
-            .par_iter()
-            .map(|hash| counted.hashes.binary_search(hash).map_or(u32::MAX, index))
-            .collect();
+        let positions = counted.positions(&matrix.hashes);
         let (mut pairs, mut sums) = (Vec::new(), Vec::new());
         for (feature, position) in (0u32..).zip(&positions) {
             let row = counted.row(*position as usize);
@@ -168,7 +164,8 @@ impl Pattern {
             }
         }
         let of_cells: Vec<u64> = (0..labels.len())
-            .flat_map(|example| {
+            .into_par_iter()
+            .flat_map_iter(|example| {
                 let label = labels.get(example).copied().unwrap_or_default();
                 matrix.row(example).iter().map(move |cell| pair(cell.feature, label))
             })
@@ -258,10 +255,6 @@ impl Pattern {
         }
         totals
     }
-}
-
-fn index(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// Feature and label as one sortable number.

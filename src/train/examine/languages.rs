@@ -6,13 +6,11 @@
 //! (30,000 in English), six of the 5,574 in the SMS collection (five are in Hindi, Kannada and the like),
 //! and 15 of 20 short sentences in ten other languages that were put among the first.
 
-use std::collections::{HashMap, HashSet};
-
 use rayon::prelude::*;
 use whatlang::{Lang, detect};
 
-use crate::features::Analysis;
-use crate::train::examples::Dataset;
+use crate::features::{Analysis, HashIndex};
+use crate::train::examples::{Dataset, Example};
 
 /// Fewest words of a row that is looked at: of fewer, nothing can be said.
 const MIN_WORDS: usize = 4;
@@ -33,24 +31,34 @@ const CHUNK: usize = 1024;
 
 /// Returns line and message of each row whose language is not that of the others.
 pub(super) fn find(dataset: &Dataset) -> Vec<(u64, String)> {
+    let foreign = foreign(dataset);
+    // Telling a language takes long, and most data has no such row.
+    if foreign.is_empty() {
+        return Vec::new();
+    }
     let Some(common) = common_language(dataset) else { return Vec::new() };
-    let known = known_words(dataset);
-    let chunks = dataset.examples.par_chunks(CHUNK);
-    let found: Vec<(u64, String)> = chunks
-        .flat_map_iter(|examples| {
-            let mut analysis = Analysis::default();
-            let known = &known;
-            examples.iter().filter_map(move |example| {
-                let is_foreign = is_foreign(&words(&mut analysis, &example.text), known);
-                let other = is_foreign.then(|| other_language(&example.text, common)).flatten()?;
-                let (other, common) = (other.eng_name(), common.eng_name());
-                let message = format!("looks like {other}, most rows are in {common}");
-                Some((example.line, message))
-            })
-        })
-        .collect();
+    let message = |example: &&Example| {
+        let (other, common) =
+            (other_language(&example.text, common)?.eng_name(), common.eng_name());
+        Some((example.line, format!("looks like {other}, most rows are in {common}")))
+    };
+    let found: Vec<(u64, String)> = foreign.par_iter().filter_map(message).collect();
     let is_rare = found.len() * 100 <= dataset.examples.len() * MAX_FOREIGN_PERCENT;
     if is_rare { found } else { Vec::new() }
+}
+
+/// The rows that hardly have a word that stands in others.
+fn foreign(dataset: &Dataset) -> Vec<&Example> {
+    let known = known_words(dataset);
+    let chunks = dataset.examples.par_chunks(CHUNK);
+    let foreign = chunks.flat_map_iter(|examples| {
+        let mut analysis = Analysis::default();
+        let known = &known;
+        let is_foreign =
+            move |example: &&Example| is_foreign(&words(&mut analysis, &example.text), known);
+        examples.iter().filter(is_foreign)
+    });
+    foreign.collect()
 }
 
 /// The language of rows from everywhere in the data, read as one text.
@@ -82,42 +90,33 @@ fn words(analysis: &mut Analysis, text: &str) -> Vec<(u64, usize)> {
 }
 
 /// Whether a row has enough words to tell, and hardly a known one.
-fn is_foreign(words: &[(u64, usize)], known: &HashSet<u64>) -> bool {
+fn is_foreign(words: &[(u64, usize)], known: &HashIndex) -> bool {
     let n_letters: usize = words.iter().map(|(_, n)| n).sum();
-    let n_known = words.iter().filter(|(word, _)| known.contains(word)).count();
+    let n_known = words.iter().filter(|(word, _)| known.get(*word).is_some()).count();
     words.len() >= MIN_WORDS
         && n_letters >= MIN_LETTERS
         && n_known * 100 < words.len() * MAX_KNOWN_PERCENT
 }
 
 /// The words of several rows.
-fn known_words(dataset: &Dataset) -> HashSet<u64> {
+fn known_words(dataset: &Dataset) -> HashIndex {
     let least = (dataset.examples.len() / ONE_IN).max(2);
-    let counts = dataset
-        .examples
-        .par_chunks(CHUNK)
-        .map(|examples| {
-            let mut analysis = Analysis::default();
-            let mut counts: HashMap<u64, usize> = HashMap::new();
-            for example in examples {
-                let words = words(&mut analysis, &example.text);
-                for word in words.into_iter().map(|(word, _)| word).collect::<HashSet<_>>() {
-                    *counts.entry(word).or_default() += 1;
-                }
-            }
-            counts
+    let chunks = dataset.examples.par_chunks(CHUNK);
+    let in_rows = chunks.flat_map_iter(|examples| {
+        let mut analysis = Analysis::default();
+        examples.iter().flat_map(move |example| {
+            let words = words(&mut analysis, &example.text);
+            let mut words: Vec<u64> = words.into_iter().map(|(word, _)| word).collect();
+            words.sort_unstable();
+            words.dedup();
+            words
         })
-        .reduce(HashMap::new, merge);
-    counts.into_iter().filter(|(_, n)| *n >= least).map(|(word, _)| word).collect()
-}
-
-/// Adds the smaller counts to the larger ones.
-fn merge(a: HashMap<u64, usize>, b: HashMap<u64, usize>) -> HashMap<u64, usize> {
-    let (mut large, small) = if a.len() < b.len() { (b, a) } else { (a, b) };
-    for (word, n) in small {
-        *large.entry(word).or_default() += n;
-    }
-    large
+    });
+    let mut in_rows: Vec<u64> = in_rows.collect();
+    in_rows.par_sort_unstable();
+    let frequent = in_rows.chunk_by(|a, b| a == b).filter(|rows| rows.len() >= least);
+    let known: Vec<u64> = frequent.filter_map(|rows| rows.first().copied()).collect();
+    HashIndex::new(&known)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub(super) fn find(dataset: &Dataset) -> Vec<(u64, String)> {
 fn dominant(text: &str) -> Option<Script> {
     let mut counts: Vec<(Script, usize)> = Vec::new();
     for c in text.chars() {
-        let script = c.script();
+        let script = script_of(c);
         if matches!(script, Script::Common | Script::Inherited | Script::Unknown) {
             continue;
         }
@@ -50,6 +50,15 @@ fn dominant(text: &str) -> Option<Script> {
     // Of equals the one that comes first in the text.
     let most = counts.iter().map(|(_, n)| *n).max()?;
     counts.into_iter().find(|(_, n)| *n == most).map(|(script, _)| script)
+}
+
+/// The script of a character; that of ASCII without a search.
+fn script_of(c: char) -> Script {
+    match c {
+        'a'..='z' | 'A'..='Z' => Script::Latin,
+        c if c.is_ascii() => Script::Common,
+        c => c.script(),
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +91,12 @@ mod tests {
     fn where_scripts_are_mixed_no_row_stands_out() {
         assert_eq!(found(&["one", "two", "three", "четыре"]), []);
         assert_eq!(found(&[]), []);
+    }
+
+    #[test]
+    fn ascii_has_the_scripts_that_the_tables_give_it() {
+        let differs = |c: &char| script_of(*c) != c.script();
+        assert_eq!((0..=127u8).map(char::from).find(differs), None);
     }
 
     #[test]

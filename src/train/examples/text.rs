@@ -5,6 +5,8 @@
 
 use std::io::{self, Read};
 
+use memchr::{memchr, memchr_iter};
+
 use super::{CsvError, LimitExceeded};
 
 /// How much is asked for at a time.
@@ -191,21 +193,15 @@ impl<R: Read> TextSource<R> {
 /// Counts line ends: LF, CR LF, and CR alone. `after_return`: a CR stands before the bytes, and
 /// counted.
 pub(super) fn line_ends(bytes: &[u8], after_return: bool) -> u64 {
-    let mut n = count(bytes, b'\n');
-    if bytes.contains(&b'\r') {
-        n += count(bytes, b'\r');
+    let mut n = memchr_iter(b'\n', bytes).count();
+    if memchr(b'\r', bytes).is_some() {
+        n += memchr_iter(b'\r', bytes).count();
         n -= bytes.windows(2).filter(|pair| pair == b"\r\n").count();
     }
     if after_return && bytes.first() == Some(&b'\n') {
         n -= 1;
     }
     n as u64
-}
-
-/// Counts a byte. Sums of one byte, which 255 fit into, are added many at a time.
-fn count(bytes: &[u8], wanted: u8) -> usize {
-    let in_part = |part: &[u8]| part.iter().map(|byte| u8::from(*byte == wanted)).sum::<u8>();
-    bytes.chunks(255).map(|part| usize::from(in_part(part))).sum()
 }
 
 /// First bytes of what is sent in place of CSV. All are impossible, or next to it, in UTF-8 text.

@@ -46,6 +46,9 @@ pub(in crate::train) struct CountedView {
 }
 
 impl CountedView {
+    /// No position.
+    pub(in crate::train) const NONE: u32 = u32::MAX;
+
     fn new(view: View) -> Self {
         Self { view, hashes: Vec::new(), starts: vec![0], labels: Vec::new(), sums: Vec::new() }
     }
@@ -74,9 +77,19 @@ impl CountedView {
         all
     }
 
+    /// The positions of ascending hashes; [`Self::NONE`] for one that is none of the features.
+    pub(in crate::train) fn positions(&self, hashes: &[u64]) -> Vec<u32> {
+        let mut features = (0u32..).zip(&self.hashes).peekable();
+        let position = |hash: &u64| {
+            while features.next_if(|(_, feature)| *feature < hash).is_some() {}
+            let found = features.peek().filter(|(_, feature)| *feature == hash);
+            found.map_or(Self::NONE, |(position, _)| *position)
+        };
+        hashes.iter().map(position).collect()
+    }
+
     /// How often a feature was counted, under all labels together.
-    pub(in crate::train) fn count(&self, hash: u64) -> usize {
-        let position = self.hashes.binary_search(&hash).unwrap_or(usize::MAX - 1);
+    pub(in crate::train) fn count(&self, position: usize) -> usize {
         let sums = self.sums.get(self.row(position)).unwrap_or_default();
         sums.iter().map(|sum| *sum as usize).sum()
     }
