@@ -28,6 +28,15 @@ pub struct Metadata {
     pub evaluation: Evaluation,
 }
 
+impl Metadata {
+    /// Number of examples that were counted, where the evaluation judged only a sample of them.
+    #[must_use]
+    pub fn sampled_from(&self) -> Option<u64> {
+        let n_counted = self.label_counts.iter().sum();
+        (self.evaluation.example_count < n_counted).then_some(n_counted)
+    }
+}
+
 /// The settings a model was trained with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -46,7 +46,7 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, ReportError> {
             }
             body {
                 h1 { (report.title) }
-                p.faint { (method(evaluation)) }
+                p.faint { (method(evaluation, report)) }
                 (contents(report.training.is_some()))
                 (headline(evaluation))
                 (charts)
@@ -75,11 +75,17 @@ fn contents(is_training: bool) -> Markup {
     } }
 }
 
-fn method(evaluation: &Evaluation) -> String {
+fn method(evaluation: &Evaluation, report: &Report<'_>) -> String {
     let n = evaluation.example_count;
     match evaluation.method {
         Method::OutOfFold => {
-            format!("{n} sentences, each judged by tables and weights that had not seen it.")
+            let of_all = report.model.metadata().sampled_from();
+            let of_all = of_all.map_or(String::new(), |n_counted| {
+                format!(", a sample of the {n_counted} that were counted")
+            });
+            format!(
+                "{n} sentences{of_all}, each judged by tables and weights that had not seen it."
+            )
         }
         Method::GivenExamples => format!(
             "{n} sentences given for evaluation. The figures mean something only if the model was not \

@@ -14,7 +14,7 @@ use crate::store::{ModelName, VersionInfo};
 /// Describes a version in full.
 pub(crate) fn describe(models: &Models, served: &ServedModel) -> Result<proto::Model, CallError> {
     let mut model = response::model(served);
-    model.evaluation = Some(response::evaluation(&served.model.metadata().evaluation));
+    model.evaluation = Some(response::own_evaluation(served.model.metadata()));
     if served.version != builtin::VERSION {
         let name: ModelName = served
             .name

@@ -137,6 +137,15 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> proto::Evaluation {
         coverage: coverage.collect(),
         method: method.into(),
         data_digest: evaluation.data_digest.clone(),
+        sampled_from: 0,
+    }
+}
+
+/// The evaluation that a model carries from its training.
+pub(crate) fn own_evaluation(metadata: &Metadata) -> proto::Evaluation {
+    proto::Evaluation {
+        sampled_from: metadata.sampled_from().unwrap_or_default(),
+        ..evaluation(&metadata.evaluation)
     }
 }
 

@@ -79,7 +79,7 @@ impl Folder {
     /// Describes a version in full.
     fn describe(&self, served: &ServedModel) -> Result<proto::Model, CliError> {
         let mut model = response::model(served);
-        model.evaluation = Some(response::evaluation(&served.model.metadata().evaluation));
+        model.evaluation = Some(response::own_evaluation(served.model.metadata()));
         model.active = true;
         if served.version != builtin::VERSION {
             let name: ModelName = served.name.parse().map_err(CliError::Name)?;

@@ -115,6 +115,10 @@ fn method(evaluation: &Evaluation) -> String {
         let n_unknown = whole(n_unknown);
         sentences += &format!(", {n_unknown} of them under a label that the model does not know");
     }
+    if evaluation.sampled_from > 0 {
+        let n_counted = whole(evaluation.sampled_from);
+        sentences += &format!(", a sample of the {n_counted} that were counted");
+    }
     match evaluation.method() {
         EvaluationMethod::OutOfFold => {
             sentences += ", each judged by tables and weights that had not seen it";

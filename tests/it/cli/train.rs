@@ -52,6 +52,9 @@ fn sentences_beyond_the_sample_are_counted_in_one_pass() {
     assert_eq!(at("/model/labels/0/example_count"), 20);
     assert_eq!(at("/data_report/used_count"), 40);
     assert_eq!(at("/model/evaluation/example_count"), 10);
+    assert_eq!(at("/model/evaluation/sampled_from"), 40);
+    let shown = home.run(&["models", "show", "default"]).done();
+    assert!(shown.contains("10 sentences, a sample of the 40 that were counted"), "{shown}");
     let answer = home.run(&["classify", "--model", "default", "Why was I charged twice?"]).done();
     assert!(answer.starts_with("charge\t"), "{answer}");
     let file = |version| home.models().join("default").join(version).join("model.safetensors");
@@ -59,6 +62,40 @@ fn sentences_beyond_the_sample_are_counted_in_one_pass() {
     assert!(files[0] == files[1], "another number of threads, another model");
     let idf = home.run(&["train", &csv, "--weighting", "idf", "--sample-rows", "10"]);
     assert!(idf.complaint(1).contains("idf needs all rows in memory"));
+}
+
+#[test]
+fn a_flood_of_distinct_words_is_counted_in_the_memory_that_is_given() {
+    let home = Home::new();
+    let word = |row: u32, at: u32| format!(" w{:x}", (row * 16 + at).wrapping_mul(0x9e37_79b1));
+    let row = |row: u32| {
+        let label = ["charge", "card"][row as usize % 2];
+        let words: String = (0..16).map(|at| word(row, at)).collect();
+        format!("the {label}{words},{label}\n")
+    };
+    let csv: String =
+        std::iter::once("text,label\n".to_owned()).chain((0..30_000).map(row)).collect();
+    let csv = home.file("flood.csv", &csv);
+    let few = ["--memory-mib", "16", "--no-feature-weights", "--views", "word1,word2", "--json"];
+    let json = home.run(&[&["train", &csv], &few[..]].concat()).json();
+    let at =
+        |path: &str| json.pointer(path).and_then(serde_json::Value::as_u64).unwrap_or_default();
+    assert_eq!(at("/data_report/used_count"), 30_000);
+    // 480,000 words and as many pairs do not fit into a quarter of 16 MiB.
+    let n_features = at("/model/feature_count");
+    assert!(n_features < 200_000, "{n_features} features");
+    let answer = home.run(&["classify", "--model", "default", "the card"]).done();
+    assert!(answer.starts_with("card\t"), "{answer}");
+}
+
+#[test]
+fn a_flood_of_labels_is_refused() {
+    let home = Home::new();
+    let rows = (0..70_000).map(|n| format!("sentence {n},label {n}\n"));
+    let csv: String = std::iter::once("text,label\n".to_owned()).chain(rows).collect();
+    let csv = home.file("flood.csv", &csv);
+    let complaint = home.run(&["train", &csv]).complaint(1);
+    assert!(complaint.contains("different labels"), "{complaint}");
 }
 
 #[test]
