@@ -1,22 +1,24 @@
-//! How the cost of a training grows: with rows, labels, features, and tokens a sentence.
+//! How the cost of training and of classifying grows: with rows, labels, features, and tokens a sentence.
 //!
-//! `cargo bench --bench growth [-- whole] [--write FOLDER]`: prints a table for each, over a small range
-//! or the whole one (up to ten million rows: 2 GB in the temporary folder, minutes), and draws each as
-//! SVG into FOLDER. The sentences are generated: words drawn by Zipf's law, some of them told by the
-//! label. Settings are fixed (presence, one smoothing, all views, a sample of 2,000), so that a
-//! training is one pass from file to model; times are by the clock, on all cores.
+//! `cargo bench --bench growth [-- whole] [--only AXIS] [--write FOLDER]`: prints a table for each axis, or
+//! for the one whose name begins so, over a small range or the whole one (up to ten million rows: 2 GB in
+//! the temporary folder, minutes), and draws each as SVG into FOLDER. The sentences are generated: words
+//! drawn by Zipf's law, some of them told by the label. Settings are fixed (presence, one smoothing, all
+//! views, a sample of 2,000), so that a training is one pass from file to model, on all cores; the first
+//! 20,000 sentences are then classified on one. Times are by the clock.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use std::error::Error;
 use std::fs::{self, File};
-use std::io::{BufWriter, Seek, Write};
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, BufWriter, Seek, Write};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use dictum::model::Weighting;
+use dictum::model::{Model, Options, Scorer, Weighting};
 use dictum::train::examples::{CsvError, CsvOptions, Limits, read_csv_into};
 use dictum::train::{Settings, Unobserved, collect, train};
 use plotters::prelude::{
@@ -43,7 +45,12 @@ struct Measured {
     seconds: f64,
     features: usize,
     peak_mib: u64,
+    /// Microseconds to classify a sentence, on one core.
+    classify: f64,
 }
+
+/// Most sentences that are classified.
+const MAX_CLASSIFIED: usize = 20_000;
 
 const BASE: Case =
     Case { rows: 100_000, labels: 10, vocabulary: 100_000, tokens: 24, memory_bytes: 3 << 29 };
@@ -54,24 +61,32 @@ fn main() -> Result<()> {
     let is_whole = args.iter().any(|arg| arg == "whole");
     let folder = args.iter().position(|arg| arg == "--write").and_then(|at| args.get(at + 1));
     let folder = folder.map(PathBuf::from);
+    let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1));
     let pool = ThreadPoolBuilder::new().build()?;
     println!("{} threads", pool.current_num_threads());
     for (axis, cases) in series(is_whole) {
-        println!("\n| {axis} | rows/s | seconds | features | peak MiB |\n|--:|--:|--:|--:|--:|");
-        let mut points = Vec::new();
+        if only.is_some_and(|only| !axis.starts_with(only.as_str())) {
+            continue;
+        }
+        println!("\n| {axis} | rows/s | seconds | features | peak MiB | classify, µs |");
+        println!("|--:|--:|--:|--:|--:|--:|");
+        let (mut points, mut classified) = (Vec::new(), Vec::new());
         for (x, case) in cases {
             let measured = measure(case, &pool)?;
             // The features are what came out, not what was put in.
             let x = if axis == "features" { measured.features as u64 } else { x };
             let rate = real(case.rows) / measured.seconds;
             println!(
-                "| {x} | {rate:.0} | {:.2} | {} | {} |",
-                measured.seconds, measured.features, measured.peak_mib
+                "| {x} | {rate:.0} | {:.2} | {} | {} | {:.2} |",
+                measured.seconds, measured.features, measured.peak_mib, measured.classify
             );
+            classified.push((real(x), measured.classify));
             points.push((real(x), rate * real(case.tokens)));
         }
         if let Some(folder) = &folder {
-            draw(&folder.join(format!("{}.svg", axis.replace(' ', "_"))), axis, &points)?;
+            let file = |what: &str| folder.join(format!("{what}_{}.svg", axis.replace(' ', "_")));
+            draw(&file("train"), [axis, "tokens a second, training"], &points)?;
+            draw(&file("classify"), [axis, "µs a sentence, classifying"], &classified)?;
         }
     }
     Ok(())
@@ -134,8 +149,29 @@ fn measure(case: Case, pool: &ThreadPool) -> Result<Measured> {
         read_csv_into(rows, &file, &CsvOptions::default(), &limits, watch)
     })?;
     let trained = pool.install(|| train(&dataset, &settings, &Unobserved))?;
-    let seconds = start.elapsed().as_secs_f64();
-    Ok(Measured { seconds, features: trained.parts.hashes.len(), peak_mib: peak_mib()? })
+    let (seconds, peak_mib) = (start.elapsed().as_secs_f64(), peak_mib()?);
+    let features = trained.parts.hashes.len();
+    drop(dataset);
+    let model = Model::try_new(&trained.parts)?;
+    drop(trained);
+    file.rewind()?;
+    let classify = time_to_classify(&model, &file)?;
+    Ok(Measured { seconds, features, peak_mib, classify })
+}
+
+/// Microseconds a sentence, of the first rows of a CSV.
+fn time_to_classify(model: &Model, file: &File) -> Result<f64> {
+    let lines = BufReader::new(file).lines().skip(1).take(MAX_CLASSIFIED);
+    let rows = lines.collect::<std::io::Result<Vec<String>>>()?;
+    let sentence = |row: &String| row.split(',').next().map(str::to_owned);
+    let sentences: Vec<String> = rows.iter().filter_map(sentence).collect();
+    let (mut scorer, options) = (Scorer::default(), Options::default());
+    let start = Instant::now();
+    for sentence in &sentences {
+        black_box(scorer.classify(model, sentence, &options));
+    }
+    let n = f64::from(u32::try_from(sentences.len().max(1))?);
+    Ok(start.elapsed().as_secs_f64() * 1e6 / n)
 }
 
 /// Writes a CSV. A word of rank r is drawn with a probability proportional to 1 / r; one in five words is
@@ -154,7 +190,7 @@ fn generate(case: Case, file: &mut File) -> Result<()> {
     for _ in 0..case.rows {
         let label = random() % case.labels;
         for at in 0..case.tokens {
-            let mut rank = rank((random() >> 11) as f64 / (1u64 << 53) as f64 * span);
+            let mut rank = rank(real(random() >> 11) / real(1 << 53) * span);
             if random().is_multiple_of(5) {
                 rank = (rank * case.labels + label) % case.vocabulary;
             }
@@ -177,8 +213,8 @@ fn word(number: u64) -> String {
     let mut left = number + 80;
     let mut word = String::new();
     while left > 0 {
-        word.extend(b"bdfgklmnprstvz".iter().nth((left % 14) as usize).map(|c| char::from(*c)));
-        word.extend(b"aeiou".iter().nth((left / 14 % 5) as usize).map(|c| char::from(*c)));
+        word.extend(b"bdfgklmnprstvz".get((left % 14) as usize).map(|c| char::from(*c)));
+        word.extend(b"aeiou".get((left / 14 % 5) as usize).map(|c| char::from(*c)));
         left /= 70;
     }
     word
@@ -201,8 +237,8 @@ fn peak_mib() -> Result<u64> {
     Ok(kib / 1024)
 }
 
-/// Draws tokens a second over one axis, both logarithmic.
-fn draw(path: &Path, axis: &str, points: &[(f64, f64)]) -> Result<()> {
+/// Draws one figure over another, with their names, both logarithmic.
+fn draw(path: &Path, [axis, what]: [&str; 2], points: &[(f64, f64)]) -> Result<()> {
     let area = SVGBackend::new(path, (640, 360)).into_drawing_area();
     area.fill(&WHITE).map_err(|e| e.to_string())?;
     let least = points.first().map_or(1.0, |p| p.0);
@@ -211,19 +247,27 @@ fn draw(path: &Path, axis: &str, points: &[(f64, f64)]) -> Result<()> {
         .margin(16)
         .x_label_area_size(40)
         .y_label_area_size(70)
-        .build_cartesian_2d((least..most).log_scale(), (1e5..1e8).log_scale())
+        .build_cartesian_2d((least..most).log_scale(), range(points).log_scale())
         .map_err(|e| e.to_string())?;
     chart
         .configure_mesh()
         .x_desc(axis)
-        .y_desc("tokens a second")
+        .y_desc(what)
         .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y:.0e}"))
+        .y_label_formatter(&|y| if *y < 1e4 { format!("{y}") } else { format!("{y:.0e}") })
         .draw()
         .map_err(|e| e.to_string())?;
     chart.draw_series(LineSeries::new(points.to_vec(), &BLUE)).map_err(|e| e.to_string())?;
-    let dots = points.iter().map(|at| Circle::new(*at, 4, &BLUE));
+    let dots = points.iter().map(|at| Circle::new(*at, 4, BLUE));
     chart.draw_series(dots).map_err(|e| e.to_string())?;
     area.present().map_err(|e| e.to_string())?;
     Ok(())
+}
+
+/// Powers of ten around the second of each point.
+fn range(points: &[(f64, f64)]) -> std::ops::Range<f64> {
+    let ys = || points.iter().map(|(_, y)| y.log10());
+    let least = ys().fold(f64::INFINITY, f64::min).floor();
+    let most = ys().fold(f64::NEG_INFINITY, f64::max).ceil();
+    10f64.powf(least)..10f64.powf(most.max(least + 1.0))
 }
