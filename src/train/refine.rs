@@ -4,9 +4,11 @@
 //! The weights minimise the log loss of scores under tables that did not count the example, plus a
 //! ridge that holds them to 1, the view's weight alone; it counts by what a weight is in the end, its
 //! view's times its own, so that a view with little weight on the whole can still have features with
-//! much. The weights are fitted without each group of folds on tables without that group, which then
-//! are examples that neither weights nor tables have seen: to choose the ridge's strength, to calibrate
-//! and to judge. Published is the mean of these fits, which is as good as one more fit on everything.
+//! much. The weights are fitted without each group of folds on tables without that group. Each of its
+//! examples is then scored by these weights and the tables without its own fold alone: neither has seen
+//! it, and the tables have counted nearly as much as those that are published. Such scores choose the
+//! ridge's strength, calibrate and judge. Published is the mean of these fits, which is as good as one more
+//! fit on everything.
 
 use rayon::prelude::*;
 
@@ -115,16 +117,15 @@ impl Problem<'_> {
         let left_out = self.groups.get(group).map_or(&[][..], Vec::as_slice);
         let outside: Vec<usize> = members(self.folds, left_out);
         let inside: Vec<_> = (0..self.folds.len()).filter(|f| !left_out.contains(f)).collect();
-        let parts = inside
-            .par_iter()
-            .map(|fold| {
-                let examples = self.folds.get(*fold).cloned().unwrap_or_default();
-                let table = self.rows.table_without([outside.as_slice(), examples.as_slice()]);
-                Part { table, examples }
-            })
-            .collect();
-        let left_out = Part { table: self.rows.table_without([&outside, &[]]), examples: outside };
+        let parts = inside.par_iter().map(|fold| self.part(*fold, &outside)).collect();
+        let left_out = left_out.par_iter().map(|fold| self.part(*fold, &[])).collect();
         Fit { problem: self, parts, left_out }
+    }
+
+    /// A fold with tables that counted neither it nor some other examples.
+    fn part(&self, fold: usize, others: &[usize]) -> Part {
+        let examples = self.folds.get(fold).cloned().unwrap_or_default();
+        Part { table: self.rows.table_without([others, &examples]), examples }
     }
 }
 
@@ -143,7 +144,7 @@ struct Part {
 struct Fit<'a> {
     problem: &'a Problem<'a>,
     parts: Vec<Part>,
-    left_out: Part,
+    left_out: Vec<Part>,
 }
 
 impl Fit<'_> {
@@ -278,11 +279,13 @@ impl Fit<'_> {
 
     fn scores_of_left_out(&self, weights: &Weights) -> Vec<(usize, Vec<f32>)> {
         let features = single(&weights.features);
-        let score = |example: &usize| {
-            let rows = self.problem.rows;
-            (*example, rows.score(&self.left_out.table, *example, &features, &weights.offsets))
+        let rows = self.problem.rows;
+        let of_part = |part: &Part| -> Vec<_> {
+            let Part { table, examples } = part;
+            let score = |e: &usize| (*e, rows.score(table, *e, &features, &weights.offsets));
+            examples.iter().map(score).collect()
         };
-        self.left_out.examples.par_iter().map(score).collect()
+        self.left_out.par_iter().flat_map_iter(of_part).collect()
     }
 
     fn loss_of_left_out(&self, weights: &Weights) -> f64 {
