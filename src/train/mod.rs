@@ -11,6 +11,7 @@
 //! - `out_of_fold`: scores under tables that did not count the example.
 //! - `select`, `lanes`: smoothing and weighting by out-of-fold log loss.
 //! - `pool`: the weights of the views, which are also the calibration.
+//! - `refine`, `fit`, `rows`: a weight for every feature; `calibrate`: with these or without.
 //! - `estimate`, `assemble`: the published tables, through linfa-bayes, and the model they make.
 //! - `evaluate`: how good the model is; `bootstrap`: how far these figures could be off by chance;
 //!   `threshold`: when it had better say nothing.
@@ -27,6 +28,7 @@ mod evaluate;
 mod exact_tests;
 mod examine;
 pub mod examples;
+mod fit;
 mod folds;
 mod lanes;
 mod minimise;
