@@ -31,7 +31,8 @@ pub(crate) use views::character_sequence;
 pub use views::{Gram, View, for_each_character_ngram};
 
 /// Version of the tokeniser, the views and the hashes. A model trained under another version
-/// cannot be served; it is part of the model file.
+/// cannot be served; it is part of the model file. It stays while features are only added: what a model
+/// does not know changes none of its answers.
 pub const FEATURES_VERSION: u32 = 1;
 
 /// A part of the sentence, in UTF-8 bytes, end exclusive.

@@ -12,8 +12,10 @@ const BOUNDARY_START: &str = "<s>";
 /// How the end of a sentence is written in a feature.
 const BOUNDARY_END: &str = "</s>";
 
-/// Shortest character n-gram.
+/// Shortest character n-gram, but for pairs with a Hangul syllable: it says as much as two or three letters.
 const CHARACTERS_MIN: usize = 3;
+/// Syllables of Korean, as NFKC composes them.
+const HANGUL_SYLLABLES: std::ops::RangeInclusive<char> = '가'..='힣';
 /// Longest character n-gram.
 const CHARACTERS_MAX: usize = 5;
 /// Characters of a token that the character view looks at. It bounds the work for one token.
@@ -33,7 +35,7 @@ pub enum View {
     Word3,
     /// One to three words, with names and numbers replaced by marks.
     Shape,
-    /// Three to five characters of one padded token.
+    /// Three to five characters of one padded token; of Korean two to five.
     Character,
 }
 
@@ -225,20 +227,25 @@ fn ngrams<T>(
 }
 
 /// Calls `each` with the hash of every character 3- to 5-gram of a token padded with a space on
-/// both sides, repeats included; of a longer token only its first 64 characters.
+/// both sides, and of every pair with a Hangul syllable in it, repeats included; of a longer token only
+/// its first 64 characters.
 #[inline]
 pub fn for_each_character_ngram(folded: &str, mut each: impl FnMut(u64)) {
     let seen = folded.chars().take(CHARACTERS_SEEN);
     let padded = std::iter::once(' ').chain(seen).chain(std::iter::once(' '));
     // The sequences that begin at each of the last characters, by their length so far.
     let mut open = [0u64; CHARACTERS_MAX];
+    let mut follows_syllable = false;
     for (at, c) in padded.enumerate() {
         let item = u64::from(u32::from(c));
+        let is_syllable = HANGUL_SYLLABLES.contains(&c);
+        let shortest = if is_syllable || follows_syllable { 2 } else { CHARACTERS_MIN };
+        follows_syllable = is_syllable;
         open.copy_within(..CHARACTERS_MAX - 1, 1);
         open[0] = View::Character.seed();
         for (before, sequence) in open.iter_mut().enumerate().take(at + 1) {
             *sequence = hash::extend(*sequence, item);
-            if before + 1 >= CHARACTERS_MIN {
+            if before + 1 >= shortest {
                 each(*sequence);
             }
         }
@@ -313,6 +320,19 @@ mod tests {
         for_each_character_ngram("no", |hash| hashes.push(hash));
         hashes.sort_unstable();
         let mut wanted = [" no", "no ", " no "].map(character_sequence);
+        wanted.sort_unstable();
+        assert_eq!(hashes, wanted);
+    }
+
+    #[test]
+    fn korean_syllables_are_counted_in_pairs_too() {
+        let mut hashes = Vec::new();
+        for_each_character_ngram("a환불", |hash| hashes.push(hash));
+        hashes.sort_unstable();
+        let mut wanted: Vec<u64> =
+            ["a환", "환불", "불 ", " a환", "a환불", "환불 ", " a환불", "a환불 ", " a환불 "]
+                .map(character_sequence)
+                .into();
         wanted.sort_unstable();
         assert_eq!(hashes, wanted);
     }

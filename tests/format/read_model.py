@@ -108,11 +108,13 @@ def sequences(seed, items, n):
 
 
 def character_sequences(token):
-    """The hashes of the character 3- to 5-grams of a folded token, each with its number."""
+    """The hashes of the character n-grams of a folded token, each with its number."""
     padded = [ord(c) for c in f" {token[:64]} "]
     found = Counter()
-    for n in (3, 4, 5):
+    for n in (2, 3, 4, 5):
         for at in range(len(padded) - n + 1):
+            if n == 2 and not any(0xAC00 <= c <= 0xD7A3 for c in padded[at:at + n]):
+                continue
             sequence = CHARACTER_SEED
             for item in padded[at:at + n]:
                 sequence = extend(sequence, item)

@@ -43,7 +43,8 @@
 //!
 //! What follows, with the table above, is all that it takes to classify; `tests/format/read_model.py` does
 //! it in Python with the packages `safetensors`, `numpy`, `blake3` and `xxhash`, and is compared with this
-//! program. It holds for `features_version` 1 of the metadata.
+//! program. It holds for `features_version` 1 of the metadata. That stays while features are only added:
+//! a model without them does not know them, and answers as before.
 //!
 //! **Tokens.** The sentence in NFKC is cut into tokens: a maximal run of word characters, or one other
 //! character that is neither white space nor invisible. A word character is alphabetic or numeric, or
@@ -66,7 +67,7 @@
 //! |---|---|---|
 //! | `word1`, `word2`, `word3` | `0x5749E3A16B0D44C7` | sequences of 1, 2, 3 folded tokens, each once; for 2 and 3 with the mark `<s>` before the first and `</s>` behind the last |
 //! | `shape` | `0xA3D70B5419C6E82F` | sequences of 1, 2 and 3 items, each once, with the same marks for 2 and 3 |
-//! | `character` | `0x1F86C95DE2703AB9` | for each folded token, sequences of 3, 4 and 5 characters of the token's first 64 with a space before and behind; a character's number stands in for a hash |
+//! | `character` | `0x1F86C95DE2703AB9` | for each folded token, sequences of 3, 4 and 5 characters of the token's first 64 with a space before and behind, and of 2 where one is a Hangul syllable (U+AC00 to U+D7A3); a character's number stands in for a hash |
 //!
 //! **Scores.** A feature that is in `hashes`, at `f`, has the mass `masses[f]`, the square `squares[f]` (0
 //! where there are none) and its entries, from `entry_starts[f]` up to `entry_starts[f + 1]`. With
