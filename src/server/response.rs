@@ -13,7 +13,7 @@ use crate::proto;
 use crate::store::format::Description;
 use crate::store::{Signature, StoreError};
 use crate::train::examples::{DataReport, FindingCode};
-use crate::train::{Threshold, Trained};
+use crate::train::{Interval, Threshold, Trained};
 
 /// Findings in a reply.
 const MAX_FINDINGS: usize = 20;
@@ -126,6 +126,7 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> proto::Evaluation {
         Method::OutOfFold => proto::EvaluationMethod::OutOfFold,
         Method::GivenExamples => proto::EvaluationMethod::GivenExamples,
     };
+    let Interval { low, high } = Interval::of_accuracy(evaluation);
     proto::Evaluation {
         example_count: evaluation.example_count,
         accuracy: evaluation.accuracy,
@@ -138,6 +139,7 @@ pub(crate) fn evaluation(evaluation: &Evaluation) -> proto::Evaluation {
         method: method.into(),
         data_digest: evaluation.data_digest.clone(),
         sampled_from: 0,
+        accuracy_interval: Some(proto::Interval { low, high }),
     }
 }
 

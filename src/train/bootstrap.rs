@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 
 use super::weigh::real;
+use crate::model::Evaluation;
 
 /// Samples that are drawn.
 const N_RESAMPLES: u64 = 1_000;
@@ -139,6 +140,13 @@ impl Counts {
 }
 
 impl Interval {
+    /// That of the accuracy of an evaluation, without drawing samples.
+    #[must_use]
+    pub fn of_accuracy(evaluation: &Evaluation) -> Self {
+        let hits = evaluation.confusion.iter().filter(|cell| cell.label == cell.predicted);
+        Self::of_share(hits.map(|cell| cell.count).sum(), evaluation.example_count)
+    }
+
     /// The shares that could well give so many hits: Wilson's score interval, which leaves room where
     /// all of a few are hits.
     fn of_share(n_hits: u64, n: u64) -> Self {

@@ -60,6 +60,8 @@ async fn a_csv_in_pieces_of_any_size_gives_the_same_model() {
         assert_eq!(labels, BTreeMap::from([("accusation", 6), ("denial", 6)]));
         let evaluation = model.evaluation.expect("an evaluation");
         assert_eq!(evaluation.method(), EvaluationMethod::OutOfFold);
+        let interval = evaluation.accuracy_interval.expect("an interval");
+        assert!((interval.low..=interval.high).contains(&evaluation.accuracy), "{interval:?}");
         digests.push(model.data_digest);
     }
     digests.dedup();
@@ -380,6 +382,10 @@ async fn a_model_is_judged_on_given_examples_unknown_labels_counting_as_wrong() 
     assert_eq!(evaluation.method(), EvaluationMethod::GivenExamples);
     assert_eq!(evaluation.example_count, 3);
     assert!((evaluation.accuracy - 2.0 / 3.0).abs() < 1e-12, "{}", evaluation.accuracy);
+    // Wilson's interval of 2 in 3.
+    let interval = evaluation.accuracy_interval.expect("an interval");
+    assert!((interval.low - 0.207_7).abs() < 1e-4, "{interval:?}");
+    assert!((interval.high - 0.938_5).abs() < 1e-4, "{interval:?}");
     assert_eq!(judged.model_version.expect("who was judged").version, 1);
     assert_eq!(judged.data_report.expect("a report").used_count, 3);
     assert_eq!(judged.settings, model.settings, "as it was trained");

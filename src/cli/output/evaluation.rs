@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::table::{Align, Table};
 use super::text::{count, excerpt, percent, visible, whole};
 use super::{FAINT, Format, HEADING};
-use crate::proto::{ConfusionCell, Evaluation, EvaluationMethod, LabelEvaluation};
+use crate::proto::{self, ConfusionCell, Evaluation, EvaluationMethod, LabelEvaluation};
 use crate::train::{Counts, Interval};
 
 /// Most confusions that are shown.
@@ -137,7 +137,7 @@ fn expectation(evaluation: &Evaluation) -> Option<String> {
     if evaluation.method() != EvaluationMethod::OutOfFold {
         return None;
     }
-    let Interval { low, high } = counts(evaluation)?.intervals().accuracy;
+    let proto::Interval { low, high } = evaluation.accuracy_interval?;
     if high - low < WIDE_INTERVAL {
         return None;
     }
@@ -246,7 +246,7 @@ mod tests {
             support: n,
             ..Default::default()
         };
-        Evaluation {
+        let evaluation = Evaluation {
             example_count: 2 * n,
             accuracy: 0.8,
             labels: vec![label("a"), label("b")],
@@ -258,7 +258,9 @@ mod tests {
             ],
             method: EvaluationMethod::OutOfFold.into(),
             ..Default::default()
-        }
+        };
+        let Interval { low, high } = counts(&evaluation).expect("counts").intervals().accuracy;
+        Evaluation { accuracy_interval: Some(proto::Interval { low, high }), ..evaluation }
     }
 
     #[test]
