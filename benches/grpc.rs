@@ -1,28 +1,32 @@
 //! What the server costs beside a handler that does nothing, measured by h2load.
 //!
-//! `cargo bench --bench grpc [-- REQUESTS [PEER_PORT]]` (Debian: `apt-get install nghttp2-client`)
-//! serves the built-in model and a handler that answers every call with one and the same message
-//! of the same size, both on loopback, loads them in turns, and prints the ratios.
+//! `cargo bench --bench grpc [-- REQUESTS [PEER_PORT]]` (Debian: `apt-get install nghttp2-client`) starts
+//! the program with its built-in model, and beside it a plain tonic server that answers every call with one
+//! and the same message of the same size; loads them in turns, and prints the ratios.
 //! With `PEER_PORT`, `peer.v1.Classifier/Classify` there is loaded too (see `peers.py`).
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use std::error::Error;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::pin::Pin;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use dictum::config::ServeConfig;
+use dictum::builtin;
 use dictum::proto::classifier_service_client::ClassifierServiceClient;
 use dictum::proto::classifier_service_server::{ClassifierService, ClassifierServiceServer};
 use dictum::proto::{
     BatchClassifyRequest, BatchClassifyResponse, ClassifyRequest, ClassifyResponse,
     ClassifyTextRequest, ClassifyTextResponse, StreamClassifyRequest, StreamClassifyResponse,
 };
+use dictum::train::examples::{CsvOptions, Limits, read_csv};
 use prost::Message;
-use tokio::net::TcpListener;
 use tokio_stream::Stream;
+use tonic::transport::Endpoint;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -32,29 +36,24 @@ const SENTENCE: &str = "The ministry denied on Tuesday that the talks had been b
 const BATCH_SENTENCES: usize = 1_000;
 /// Connections and streams of each.
 const SHAPES: [(u32, u32); 2] = [(1, 8), (16, 8)];
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
+/// Has this program be the other server: the file of its answer stands behind it.
+const ECHO: &str = "--echo";
 
-#[tokio::main]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
     // Cargo adds `--bench`.
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
-    let n_requests: u32 = args.next().map_or(Ok(50_000), |n| n.parse())?;
+    let first = args.next();
+    if first.as_deref() == Some(ECHO) {
+        return echo(Path::new(&args.next().ok_or("no answer")?));
+    }
+    let n_requests: u32 = first.map_or(Ok(50_000), |n| n.parse())?;
     let peer: Option<u16> = args.next().map(|port| port.parse()).transpose()?;
     let folder = tempfile::tempdir()?;
-
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let dictum = listener.local_addr()?.port();
-    let config = ServeConfig::new(folder.path().join("models"));
-    let server = tokio::spawn(dictum::server::serve(config, listener, std::future::pending()));
-    let answer = first_answer(dictum).await?;
-
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let echo = listener.local_addr()?.port();
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let service = ClassifierServiceServer::new(Echo(answer));
-    let echoing = tokio::spawn(
-        tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming),
-    );
+    let (dictum, answer) = Server::dictum(&folder.path().join("models"))?;
+    let file = folder.path().join("answer");
+    std::fs::write(&file, answer.encode_to_vec())?;
+    let echo = Server::echo(&file)?;
 
     let request = ClassifyRequest { sentence: SENTENCE.to_owned(), options: None };
     let one = folder.path().join("one");
@@ -63,8 +62,8 @@ async fn main() -> Result<()> {
         let load = Load { n_requests, n_connections, n_streams, body: &one };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            ours.push(load.run(dictum, CLASSIFY).await?);
-            theirs.push(load.run(echo, CLASSIFY).await?);
+            ours.push(load.run(dictum.port, CLASSIFY)?);
+            theirs.push(load.run(echo.port, CLASSIFY)?);
         }
         let (ours, theirs) = (median(&mut ours), median(&mut theirs));
         println!(
@@ -76,7 +75,7 @@ async fn main() -> Result<()> {
         );
         if let Some(port) = peer {
             let few = Load { n_requests: n_requests / 50, ..load };
-            let peer = few.run(port, "/peer.v1.Classifier/Classify").await?;
+            let peer = few.run(port, "/peer.v1.Classifier/Classify")?;
             println!(
                 "  scikit-learn behind grpcio: {:.0} requests/s, ratio {:.0}",
                 peer.0,
@@ -84,14 +83,84 @@ async fn main() -> Result<()> {
             );
         }
     }
-    let sentences = vec![SENTENCE.to_owned(); BATCH_SENTENCES];
     let batch = folder.path().join("batch");
-    std::fs::write(&batch, framed(&BatchClassifyRequest { sentences, options: None })?)?;
+    std::fs::write(
+        &batch,
+        framed(&BatchClassifyRequest { sentences: sentences()?, options: None })?,
+    )?;
     let load = Load { n_requests: n_requests / 100, n_connections: 1, n_streams: 2, body: &batch };
-    let (per_second, _) = load.run(dictum, BATCH).await?;
+    let (per_second, _) = load.run(dictum.port, BATCH)?;
     println!("batches of 1,000: {:.0} sentences/s", per_second * 1e3);
-    server.abort();
-    echoing.abort();
+    Ok(())
+}
+
+/// Differing sentences, those of the built-in model.
+fn sentences() -> Result<Vec<String>> {
+    let watch = |_| ControlFlow::Continue(());
+    let csv = builtin::TRAINING_CSV.as_bytes();
+    let data = read_csv(csv, &CsvOptions::default(), &Limits::default(), watch)?;
+    let texts = data.examples.into_iter().map(|example| example.text.to_string());
+    Ok(texts.take(BATCH_SENTENCES).collect())
+}
+
+/// A process that serves on a port, until this is dropped.
+struct Server {
+    process: Child,
+    port: u16,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // What has ended by itself cannot be killed.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+impl Server {
+    /// The program, and what it answers. h2load would count what is refused as answered, so that the models
+    /// must be loaded before.
+    fn dictum(models: &Path) -> Result<(Self, ClassifyResponse)> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let process = Command::new(env!("CARGO_BIN_EXE_dictum"))
+            .args([
+                "serve",
+                "--listen",
+                &format!("127.0.0.1:{port}"),
+                "--metrics-listen",
+                "127.0.0.1:0",
+                "--models",
+            ])
+            .arg(models)
+            .stderr(Stdio::null())
+            .spawn()?;
+        let server = Self { process, port };
+        let answer = tokio::runtime::Runtime::new()?.block_on(first_answer(port))?;
+        Ok((server, answer))
+    }
+
+    /// A handler that gives every call the answer in a file.
+    fn echo(answer: &Path) -> Result<Self> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .arg(ECHO)
+            .arg(answer)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        let stdout = process.stdout.take().ok_or("no output")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        Ok(Self { process, port: line.trim().parse()? })
+    }
+}
+
+/// Serves as anybody would with tonic.
+#[tokio::main]
+async fn echo(answer: &Path) -> Result<()> {
+    let answer = ClassifyResponse::decode(&std::fs::read(answer)?[..])?;
+    let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?.with_nodelay(Some(true));
+    println!("{}", incoming.local_addr()?.port());
+    let service = ClassifierServiceServer::new(Echo(answer));
+    tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await?;
     Ok(())
 }
 
@@ -100,7 +169,8 @@ const BATCH: &str = "/dictum.v1.ClassifierService/BatchClassify";
 
 /// Waits until the models are loaded. h2load counts what is refused as answered.
 async fn first_answer(port: u16) -> Result<ClassifyResponse> {
-    let mut client = ClassifierServiceClient::connect(format!("http://127.0.0.1:{port}")).await?;
+    let channel = Endpoint::try_from(format!("http://127.0.0.1:{port}"))?.connect_lazy();
+    let mut client = ClassifierServiceClient::new(channel);
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
     for _ in 0..400 {
         ticks.tick().await;
@@ -128,7 +198,7 @@ struct Load<'a> {
 
 impl Load<'_> {
     /// Returns requests a second and the 99th percentile of their times in microseconds.
-    async fn run(&self, port: u16, path: &str) -> Result<(f64, f64)> {
+    fn run(&self, port: u16, path: &str) -> Result<(f64, f64)> {
         let log = self.body.with_extension("log");
         if log.exists() {
             std::fs::remove_file(&log)?;
@@ -142,7 +212,7 @@ impl Load<'_> {
             .arg(self.body)
             .arg(format!("--log-file={}", log.display()))
             .arg(format!("http://127.0.0.1:{port}{path}"));
-        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let output = command.output()?;
         let report = String::from_utf8_lossy(&output.stdout);
         let rate = report
             .split(", ")

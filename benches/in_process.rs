@@ -1,13 +1,14 @@
 //! How fast sentences are classified in process, on one core.
 //!
 //! `cargo bench --bench in_process [-- DATA.csv [SECONDS]]` trains on the CSV (default: the built-in
-//! model's) and prints a line of rates for all views, for words and pairs alone, and for one
-//! sentence at a time with its latency. `benches/peers.py` sets them against other programs.
+//! model's) and prints a line of rates for all views, for words and pairs alone, for one sentence at a
+//! time with its latency, and for many labels against few. `benches/peers.py` sets them against other programs.
 //! Rates are for a second of the processor (on Linux; elsewhere of the clock), so that what else
 //! the machine does weighs little.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -50,7 +51,38 @@ fn main() -> Result<()> {
     println!("single: p50 {:.2} µs, p99 {:.2} µs", p50 * 1e6, p99 * 1e6);
     let words = self::model(&data, &[View::Word1, View::Word2])?;
     println!("words and pairs: {:.0} rows/s", classify(&words, &sentences, time));
+    let few = self::model(&relabelled(&data, 4), &View::ALL)?;
+    let many = self::model(&relabelled(&data, 150), &View::ALL)?;
+    let rates = [&few, &many].map(|model| classify(model, &sentences, time));
+    println!(
+        "{} labels against {}: {:.2} times the time",
+        many.labels().len(),
+        few.labels().len(),
+        rates[0] / rates[1]
+    );
     Ok(())
+}
+
+/// The same sentences under other labels, which depend on what is in them: on the longest token.
+fn relabelled(data: &Dataset, n_labels: u64) -> Dataset {
+    let (mut data, mut analysis) = (data.clone(), features::Analysis::default());
+    for example in &mut data.examples {
+        analysis.analyse(&example.text);
+        let longest = analysis.tokens().iter().max_by_key(|token| analysis.folded(token).len());
+        let hash = longest.map_or(0, |token| features::hash::extend(1, token.hash));
+        example.label = usize::try_from(hash % n_labels).unwrap_or_default();
+    }
+    // A label needs two examples.
+    let mut counts = BTreeMap::<usize, usize>::new();
+    data.examples.iter().for_each(|e| *counts.entry(e.label).or_default() += 1);
+    data.examples.retain(|e| counts.get(&e.label).is_some_and(|count| *count > 1));
+    counts.retain(|_, count| *count > 1);
+    let places: BTreeMap<usize, usize> = counts.into_keys().zip(0..).collect();
+    data.labels = places.keys().map(|label| format!("{label:03}")).collect();
+    for example in &mut data.examples {
+        example.label = places.get(&example.label).copied().unwrap_or_default();
+    }
+    data
 }
 
 /// A model with fixed settings: what is measured is not the search for better ones.
