@@ -28,7 +28,8 @@ class Program:
              str(self.folder), "--log-format", "json", "--log-level", "info,dictum::access=debug",
              *settings],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
         self.address = self._logged("listening", "address")
         self.metrics = self._logged("metrics", "address")
         self._logged("serving", "level")
@@ -82,6 +83,12 @@ class Program:
                     f'{key}="{value}"' in line for key, value in labels.items()):
                 total += float(line.rsplit(" ", 1)[1])
         return total
+
+    def calls(self, method):
+        """How many calls of a method its log tells of; complete once it has stopped."""
+        self.reader.join(timeout=10)
+        return sum(record.get("message") == "call" and record["method"].endswith("/" + method)
+                   for record in map(json.loads, self.lines))
 
     def stop(self, patience=60):
         """SIGTERM; returns the seconds it took and the exit code."""
