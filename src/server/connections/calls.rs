@@ -14,6 +14,10 @@ use futures_util::stream::FuturesUnordered;
 use hyper::rt::Executor;
 use pin_project_lite::pin_project;
 
+/// Replies that are sent together. One at a time costs a system call each; with all at a time the client has
+/// nothing to do while they are made, and the server nothing while the client goes on.
+const REPLIES_AT_ONCE: usize = 4;
+
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Takes down the calls that HTTP/2 hands over.
@@ -64,12 +68,14 @@ impl<H: Future> Future for WithCalls<H> {
                 return Poll::Ready(ended);
             }
             this.running.extend(this.new.take());
-            let mut have_ended = false;
-            while let Poll::Ready(Some(())) = this.running.poll_next_unpin(cx) {
-                have_ended = true;
+            let mut n_ended = 0;
+            while n_ended < REPLIES_AT_ONCE
+                && let Poll::Ready(Some(())) = this.running.poll_next_unpin(cx)
+            {
+                n_ended += 1;
             }
             // Their replies are sent now, and not when HTTP/2 is woken for them.
-            if !have_ended {
+            if n_ended == 0 {
                 return Poll::Pending;
             }
         }
