@@ -129,7 +129,7 @@ def training_deadlines(suite):
     csv = rows(60_000)
     worst, codes = 0.0, set()
     with suite.server() as server:
-        for seconds in suite.seconds((0.05, 0.4, 1, 2.5), (0.05, 0.2, 0.4, 0.7, 1, 1.5, 2, 2.5, 3, 4, 5, 6)):
+        for seconds in suite.seconds((0.05, 0.4, 1, 2.5), (0.05, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 2.5, 3)):
             began = time.monotonic()
             call = Call(server.address, MODELS + "TrainModel", ("grpc-timeout", f"{int(seconds * 1e3)}m"))
             for at in range(0, len(csv), MIB):
