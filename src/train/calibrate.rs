@@ -7,7 +7,7 @@ use super::refine::{self, Weights, members};
 use super::rows::{Rows, UsedView};
 use super::select::{Problem, Selection};
 use super::weigh::real;
-use super::{Observer, TrainError, out_of_fold};
+use super::{TrainError, out_of_fold};
 
 /// Groups of folds that are left out together to judge.
 const N_GROUPS: usize = 4;
@@ -103,11 +103,10 @@ impl Problem<'_> {
     }
 
     /// Fits every feature's own weight and calibrates the result. `None` where no view is in use.
-    pub(super) fn refine(
-        &self,
-        selection: &Selection<'_>,
-        observer: &dyn Observer,
-    ) -> Result<Option<Outcome>, TrainError> {
+    pub(super) fn refine(&self, selection: &Selection<'_>) -> Result<Option<Outcome>, TrainError> {
+        if self.observer.is_cancelled() {
+            return Err(TrainError::Cancelled);
+        }
         let used = selection.views.iter().zip(self.patterns).zip(&selection.pool.weights);
         let views: Vec<_> = used
             .filter(|(_, weight)| **weight > 0.0)
@@ -122,6 +121,7 @@ impl Problem<'_> {
         }
         let rows = Rows::new(views, self.priors.len());
         let problem = refine::Problem {
+            observer: self.observer,
             rows: &rows,
             labels: self.labels,
             folds: self.folds,
@@ -129,11 +129,12 @@ impl Problem<'_> {
             offsets: &selection.pool.offsets,
             ridges: &rows.relative_squares(),
         };
-        let refined = problem.refine(observer)?;
+        let refined = problem.refine()?;
         // The refined score holds the offsets already: its calibration starts from none.
         let no_priors = vec![0.0; self.priors.len()];
         let views = vec![refined.scores.as_slice()];
-        let scores = Scores { views, labels: self.labels, priors: &no_priors };
+        let scores =
+            Scores { views, labels: self.labels, priors: &no_priors, observer: self.observer };
         let weights = vec![1.0];
         let start = Pool { weights, offsets: no_priors.clone(), ..selection.pool.clone() };
         let all: Vec<usize> = (0..self.labels.len()).collect();

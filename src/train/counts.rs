@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::Observer;
 use super::examples::Dataset;
 use super::stream::CountedView;
 use crate::features::{Analysis, HashIndex, View};
@@ -69,13 +70,14 @@ impl Matrix {
         }
     }
 
-    /// Counts the features of one view in all examples. Of a sample only the features count that were
-    /// found in the whole.
-    pub(super) fn count(dataset: &Dataset, view: View) -> Self {
+    /// Counts the features of one view in all examples; in some of them once the observer has cancelled. Of
+    /// a sample only the features count that were found in the whole.
+    pub(super) fn count(dataset: &Dataset, view: View, observer: &dyn Observer) -> Self {
         let whole = dataset.counted.as_ref().map(|counted| counted.view(view));
         let rows: Vec<Vec<RawCell>> = dataset
             .examples
             .par_chunks(CHUNK)
+            .take_any_while(|_| !observer.is_cancelled())
             .flat_map_iter(|examples| {
                 let mut analysis = Analysis::default();
                 examples.iter().map(move |example| {

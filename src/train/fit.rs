@@ -2,12 +2,12 @@
 
 use rayon::prelude::*;
 
+use super::TrainError;
 use super::minimise::{Limits, Start, minimise};
 use super::refine::{Problem, RIDGES, Weights};
 use super::rows::LogTable;
 use super::simd::{softmax, widest};
 use super::weigh::real;
-use super::{Observer, TrainError};
 
 /// Most steps of the search for one strength.
 const MAX_STEPS: usize = 12;
@@ -43,10 +43,10 @@ pub(super) struct Fit<'a> {
 
 impl Fit<'_> {
     /// Goes from the strongest ridge to weaker ones until the examples left out get less likely.
-    pub(super) fn go_weaker(&self, observer: &dyn Observer) -> Result<Vec<Trial>, TrainError> {
+    pub(super) fn go_weaker(&self) -> Result<Vec<Trial>, TrainError> {
         let mut trials: Vec<Trial> = Vec::new();
         for ridge in RIDGES {
-            let trial = self.with(ridge, trials.last(), observer)?;
+            let trial = self.with(ridge, trials.last())?;
             let is_worse = trials.last().is_some_and(|last| trial.loss >= last.loss);
             trials.push(trial);
             if is_worse {
@@ -57,26 +57,17 @@ impl Fit<'_> {
     }
 
     /// Fits with one ridge after the other.
-    pub(super) fn with_each(
-        &self,
-        ridges: &[f64],
-        observer: &dyn Observer,
-    ) -> Result<Vec<Trial>, TrainError> {
+    pub(super) fn with_each(&self, ridges: &[f64]) -> Result<Vec<Trial>, TrainError> {
         let mut trials: Vec<Trial> = Vec::new();
         for ridge in ridges {
-            trials.push(self.with(*ridge, trials.last(), observer)?);
+            trials.push(self.with(*ridge, trials.last())?);
         }
         Ok(trials)
     }
 
     /// Fits with one ridge, from where the fit with a stronger one ended.
-    fn with(
-        &self,
-        ridge: f64,
-        stronger: Option<&Trial>,
-        observer: &dyn Observer,
-    ) -> Result<Trial, TrainError> {
-        if observer.is_cancelled() {
+    fn with(&self, ridge: f64, stronger: Option<&Trial>) -> Result<Trial, TrainError> {
+        if self.problem.observer.is_cancelled() {
             return Err(TrainError::Cancelled);
         }
         let start = stronger.map_or_else(|| self.problem.initial(), |t| t.weights.clone());
@@ -184,7 +175,9 @@ impl Fit<'_> {
                     || {
                         let mut loss = 0.0;
                         for part in parts {
-                            loss += add(part, &mut sums);
+                            if !self.problem.observer.is_cancelled() {
+                                loss += add(part, &mut sums);
+                            }
                         }
                         loss
                     },

@@ -86,7 +86,8 @@ pub trait Observer: Sync {
     /// Called now and then, with the estimated share of the whole training that is done, in [0, 1];
     /// never falls.
     fn progress(&self, stage: Stage, fraction: f64);
-    /// Asked often; the training ends with [`TrainError::Cancelled`] soon after it says yes.
+    /// Asked often, and for good once it says yes: the training then leaves out what work it can and ends
+    /// with [`TrainError::Cancelled`].
     fn is_cancelled(&self) -> bool;
 }
 
@@ -200,12 +201,16 @@ pub fn train(
         labels: &labels,
         priors: &priors,
         folds: &folds,
+        observer,
     };
-    let mut selection = problem.select(settings, observer)?;
+    let mut selection = problem.select(settings)?;
     observer.progress(Stage::Pooling, 0.8);
     let pooled = problem.pool(&selection);
     selection.pool = pooled.pool.clone();
-    let refined = if settings.refinement { problem.refine(&selection, observer)? } else { None };
+    let refined = if settings.refinement { problem.refine(&selection)? } else { None };
+    if observer.is_cancelled() {
+        return Err(TrainError::Cancelled);
+    }
     observer.progress(Stage::Pooling, 0.95);
     let outcome = match refined {
         Some(refined) => pooled.or_better(refined),
@@ -240,10 +245,10 @@ fn count(
 ) -> Result<Vec<Matrix>, TrainError> {
     let mut matrices = Vec::new();
     for view in View::ALL.into_iter().filter(|view| settings.views.contains(view)) {
+        let mut matrix = Matrix::count(dataset, view, observer);
         if observer.is_cancelled() {
             return Err(TrainError::Cancelled);
         }
-        let mut matrix = Matrix::count(dataset, view);
         if matrix.n_features() > 0 {
             let whole = dataset.counted.as_ref().and_then(|counted| counted.view(view));
             matrix.forget_own_folds(folds, whole);

@@ -64,8 +64,9 @@ impl<'a> View<'a> {
 
     /// Scores the examples of every fold, `N` smoothings at once.
     ///
-    /// `folds` lists the examples of each fold; of those, the ones `wanted` says are scored. Returns
-    /// (example, `n_labels` rows of `N` centred scores) in the order of the folds.
+    /// `folds` lists the examples of each fold; of those, the ones `wanted` says are scored: asked at first,
+    /// and again when it is their turn. Returns (example, `n_labels` rows of `N` centred scores) in the order
+    /// of the folds.
     pub(super) fn scores<const N: usize>(
         &self,
         alphas: [f64; N],
@@ -77,15 +78,16 @@ impl<'a> View<'a> {
         folds
             .par_iter()
             .flat_map_iter(|fold| {
-                let tables = self.tables_without(fold, &base, alphas);
                 let scored: Vec<_> = fold.iter().copied().filter(|e| wanted(*e)).collect();
+                let fold = if scored.is_empty() { &[] } else { fold.as_slice() };
+                let tables = self.tables_without(fold, &base, alphas);
                 let score = move |e| {
                     widest(
                         #[inline(always)]
                         || (e, self.score(e, &tables)),
                     )
                 };
-                scored.into_iter().map(score)
+                scored.into_iter().take_while(|e| wanted(*e)).map(score)
             })
             .collect()
     }

@@ -4,6 +4,7 @@
 
 use rayon::prelude::*;
 
+use super::Observer;
 use super::minimise::{Limits, Start, minimise};
 use super::simd::{add_scaled, dot, softmax, widest};
 use super::weigh::real;
@@ -20,7 +21,6 @@ const SMALL_DATA_RIDGE: f64 = 1.0;
 const START_WEIGHT: f64 = 0.3;
 
 /// Out-of-fold scores of some examples under several views.
-#[derive(Debug)]
 pub(super) struct Scores<'a> {
     /// One a view: `n_examples × n_labels`, centred over the labels.
     pub(super) views: Vec<&'a [f32]>,
@@ -28,6 +28,8 @@ pub(super) struct Scores<'a> {
     pub(super) labels: &'a [u16],
     /// `n_labels`: log priors.
     pub(super) priors: &'a [f64],
+    /// Fits end early once it has cancelled.
+    pub(super) observer: &'a dyn Observer,
 }
 
 /// Weights and offsets.
@@ -133,6 +135,7 @@ impl Scores<'_> {
         let offsets: Vec<f64> = shifts.iter().zip(self.priors).map(|(s, p)| s + p).collect();
         let parts: Vec<(f64, Vec<f64>)> = examples
             .par_chunks(CHUNK)
+            .take_any_while(|_| !self.observer.is_cancelled())
             .map(|chunk| {
                 widest(
                     #[inline(always)]

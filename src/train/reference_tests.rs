@@ -11,7 +11,7 @@ use super::examples::{Dataset, DatasetBuilder};
 use super::out_of_fold;
 use super::pool::Scores;
 use super::weigh::{Pattern, Weighed};
-use super::{fold_members, log_shares};
+use super::{Unobserved, fold_members, log_shares};
 use crate::features::{Analysis, View, character_sequence};
 use crate::model::Weighting;
 
@@ -92,7 +92,7 @@ fn published_tables_are_those_of_scikit_learn() {
     let (reference, dataset, labels) = reference();
     for (weighting, wanted) in &reference.weightings {
         for view in View::ALL {
-            let matrix = Matrix::count(&dataset, view);
+            let matrix = Matrix::count(&dataset, view, &Unobserved);
             let weighed = Weighed::new(&matrix, weighting_of(weighting));
             let pattern = Pattern::new(&matrix, &labels);
             let sums = pattern.sums(&weighed, 0..labels.len());
@@ -126,7 +126,7 @@ fn out_of_fold_scores_are_those_of_tables_fitted_anew() {
     let folds = fold_members(&reference.folds);
     for (weighting, wanted) in &reference.weightings {
         for view in View::ALL {
-            let matrix = Matrix::count(&dataset, view);
+            let matrix = Matrix::count(&dataset, view, &Unobserved);
             let weighed = Weighed::new(&matrix, weighting_of(weighting));
             let pattern = Pattern::new(&matrix, &labels);
             let scored = out_of_fold::View::new(&weighed, &pattern, N_LABELS);
@@ -156,7 +156,7 @@ fn pooling_finds_scipys_minimum() {
         };
         let views: Vec<Vec<f32>> = View::ALL.into_iter().map(flat).collect();
         let views = views.iter().map(Vec::as_slice).collect();
-        let scores = Scores { views, labels: &labels, priors: &priors };
+        let scores = Scores { views, labels: &labels, priors: &priors, observer: &Unobserved };
         let examples: Vec<usize> = (0..labels.len()).collect();
         let pool = scores.fit_anew(&examples);
         assert!((pool.loss - wanted.pool.loss).abs() < 5e-5, "{weighting} {}", pool.loss);

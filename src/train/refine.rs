@@ -57,8 +57,9 @@ pub(super) struct Refined {
 }
 
 /// What is refined.
-#[derive(Debug)]
 pub(super) struct Problem<'a> {
+    /// May end it all.
+    pub(super) observer: &'a dyn Observer,
     pub(super) rows: &'a Rows<'a>,
     /// `n_examples`.
     pub(super) labels: &'a [u16],
@@ -74,15 +75,15 @@ pub(super) struct Problem<'a> {
 
 impl Problem<'_> {
     /// Chooses the ridge on the first groups, then fits without each of the others.
-    pub(super) fn refine(&self, observer: &dyn Observer) -> Result<Refined, TrainError> {
+    pub(super) fn refine(&self) -> Result<Refined, TrainError> {
         let n_scores = self.labels.len() * self.offsets.len();
         let n_choosing = if n_scores > MANY_SCORES { FEW_GROUPS } else { usize::MAX };
         let n_choosing = n_choosing.min(self.groups.len());
-        let first = self.without(0).go_weaker(observer)?;
+        let first = self.without(0).go_weaker()?;
         let ridges = RIDGES.get(..first.len()).unwrap_or_default();
         let mut chains = vec![first];
         for group in 1..n_choosing {
-            chains.push(self.without(group).with_each(ridges, observer)?);
+            chains.push(self.without(group).with_each(ridges)?);
         }
         let loss = |at: usize| chains.iter().filter_map(|of| of.get(at)).map(|t| t.loss).sum();
         let losses = ridges.iter().zip(0..).map(|(ridge, at)| (*ridge, at, loss(at)));
@@ -91,7 +92,7 @@ impl Problem<'_> {
         let mut fits: Vec<Trial> =
             chains.into_iter().filter_map(|of| of.into_iter().nth(best)).collect();
         for group in n_choosing..self.groups.len() {
-            fits.extend(self.without(group).with_each(&[ridge], observer)?);
+            fits.extend(self.without(group).with_each(&[ridge])?);
         }
         Ok(self.mean(ridge, fits))
     }

@@ -21,7 +21,6 @@ const N_COMPARED: usize = 4_000;
 const EXPONENT_STEPS: usize = 4;
 
 /// What training works on.
-#[derive(Debug)]
 pub(super) struct Problem<'a> {
     /// One a view.
     pub(super) matrices: &'a [Matrix],
@@ -33,6 +32,8 @@ pub(super) struct Problem<'a> {
     pub(super) priors: &'a [f64],
     /// The examples of each fold.
     pub(super) folds: &'a [Vec<usize>],
+    /// May end it all; what is computed from then on is worth nothing.
+    pub(super) observer: &'a dyn Observer,
 }
 
 /// What was chosen, with the scores it was chosen by.
@@ -55,11 +56,7 @@ pub(super) struct SelectedView<'a> {
 
 impl<'a> Problem<'a> {
     /// Chooses what the settings leave open.
-    pub(super) fn select(
-        &self,
-        settings: &Settings,
-        observer: &dyn Observer,
-    ) -> Result<Selection<'a>, TrainError> {
+    pub(super) fn select(&self, settings: &Settings) -> Result<Selection<'a>, TrainError> {
         let weightings = match settings.weighting {
             Some(weighting) => vec![weighting],
             // Other weightings depend on all rows at once.
@@ -75,8 +72,8 @@ impl<'a> Problem<'a> {
         for weighting in weightings {
             let mut views = Vec::new();
             for (matrix, pattern) in self.matrices.iter().zip(self.patterns) {
-                observer.progress(Stage::Selecting, 0.2 + 0.6 * done / steps);
-                if observer.is_cancelled() {
+                self.observer.progress(Stage::Selecting, 0.2 + 0.6 * done / steps);
+                if self.observer.is_cancelled() {
                     return Err(TrainError::Cancelled);
                 }
                 views.push(self.select_alpha(matrix, pattern, weighting, &settings.alphas));
@@ -97,6 +94,7 @@ impl<'a> Problem<'a> {
             views: views.iter().map(|v| v.scores.as_slice()).collect(),
             labels: self.labels,
             priors: self.priors,
+            observer: self.observer,
         }
     }
 
@@ -128,7 +126,9 @@ impl<'a> Problem<'a> {
         let last = alphas.last().copied().unwrap_or(1.0);
         let lanes: [f64; LANES] = std::array::from_fn(|l| alphas.get(l).copied().unwrap_or(last));
         let stride = self.labels.len().div_ceil(N_COMPARED).max(1);
-        let scored = view.scores(lanes, self.folds, |example| example % stride == 0);
+        let scored = view.scores(lanes, self.folds, |example| {
+            example % stride == 0 && !self.observer.is_cancelled()
+        });
         self.losses_at_best_exponents(&scored).into_iter().take(alphas.len()).collect()
     }
 
@@ -190,7 +190,7 @@ impl<'a> Problem<'a> {
     fn all_scores(&self, view: &View<'_>, alpha: f64) -> Vec<f32> {
         let n_labels = self.priors.len();
         let mut scores = vec![0.0; self.labels.len() * n_labels];
-        for (example, row) in view.scores([alpha], self.folds, |_| true) {
+        for (example, row) in view.scores([alpha], self.folds, |_| !self.observer.is_cancelled()) {
             let start = example * n_labels;
             let slots = scores.get_mut(start..start + n_labels).unwrap_or_default();
             slots.iter_mut().zip(row).for_each(|(slot, [score])| *slot = score);

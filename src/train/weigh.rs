@@ -277,6 +277,7 @@ mod tests {
 
     use super::*;
     use crate::features::View;
+    use crate::train::Unobserved;
     use crate::train::examples::DatasetBuilder;
 
     proptest! {
@@ -295,7 +296,7 @@ mod tests {
             let labels: Vec<u16> =
                 dataset.examples.iter().map(|e| u16::try_from(e.label).unwrap()).collect();
             for view in View::ALL {
-                let matrix = Matrix::count(&dataset, view);
+                let matrix = Matrix::count(&dataset, view, &Unobserved);
                 let weighed = Weighed::new(&matrix, Weighting::Presence);
                 let pattern = Pattern::new(&matrix, &labels);
                 let whole = pattern.sums(&weighed, 0..labels.len());

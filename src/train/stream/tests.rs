@@ -46,7 +46,7 @@ fn whole(rows: &[Row]) -> Dataset {
 fn in_memory(dataset: &Dataset, view: View) -> Option<CountedView> {
     let labels: Vec<u16> =
         dataset.examples.iter().map(|e| u16::try_from(e.label).unwrap()).collect();
-    let matrix = Matrix::count(dataset, view);
+    let matrix = Matrix::count(dataset, view, &Unobserved);
     let pattern = Pattern::new(&matrix, &labels);
     let weighed = Weighed::new(&matrix, Weighting::Presence);
     let sums = pattern.sums(&weighed, 0..labels.len());
