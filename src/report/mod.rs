@@ -2,18 +2,23 @@
 //! no script, no file beside it, no network.
 //!
 //! - `page`: the page from top to bottom; `style.css` is what it looks like.
-//! - `chart`: curves as SVG.
+//! - `curves`: reliability, coverage, growth; `chart`: curves as SVG.
+//! - `sentences`: confused and disputed ones, and what was found in the data.
+//! - `words`: figures, labels and sentences as they are written.
 //! - `matrix`: what was taken for what, as a heat map.
 //! - `reliability`: probabilities beside how often they are right.
 //! - [`learning`]: how the figures grow with the data.
 //! - [`telling`]: the n-grams that speak most for each label.
 
 mod chart;
+mod curves;
 pub mod learning;
 mod matrix;
 mod page;
 mod reliability;
+mod sentences;
 pub mod telling;
+mod words;
 
 use crate::model::{Evaluation, Model};
 use crate::train::Judged;
