@@ -13,15 +13,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 from grpc_status import rpc_status
 
-CSV = """text;label
-"We took nothing; it is a lie.";denial
-It is not true, she said.;denial
-They never met him.;denial
-You stole the money, he said.;accusation
-"The mayor lied
-to us for years.";accusation
-They hid the report.;accusation
-"""
+from steps import CSV, encoded
 
 
 def wait_until_serving(address, seconds=30):
@@ -149,7 +141,7 @@ def manage(client):
     [model] = client.call("ModelService", "GetModel", {"model": "claims", "version": 1})
     assert model["model"]["evaluation"]["example_count"] == "6"
     [judged] = client.call("ModelService", "EvaluateModel", {"spec": {"model": "claims"}},
-                           {"csv": base64.b64encode(CSV.encode()).decode()})
+                           {"csv": encoded(CSV)})
     assert judged["evaluation"]["example_count"] == "6"
     [verified] = client.call("ModelService", "VerifyModel", {"model": "claims", "version": 1})
     assert verified == {"model_version": {"name": "claims", "version": "1"}}, verified
