@@ -5,7 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use super::chart::{Chart, percent, share_range};
 use super::learning::{Learning, LearningPoint};
 use super::reliability::bins;
-use super::words::tenths;
+use super::words::{apart, tenths};
 use super::{Report, ReportError, real};
 use crate::model::Evaluation;
 
@@ -92,7 +92,7 @@ fn growth(points: &[LearningPoint]) -> Chart<'static> {
         summary: "Learning curve: accuracy and macro-F1 by number of sentences",
         x: 0.0..most * 1.02,
         y: share_range(curves.iter().flatten().map(|point| point.1)),
-        x_label: |n| format!("{n:.0}"),
+        x_label: |n| apart(&format!("{n:.0}")),
         curves,
         bars: Vec::new(),
         has_diagonal: false,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use maud::{Markup, html};
 
 use super::real;
+use super::words::whole;
 use crate::model::Evaluation;
 
 /// Most labels for which every cell is shown; of more, those with the most mistakes.
@@ -51,7 +52,7 @@ fn cell(right: &str, given: &str, count: Option<u64>, support: u64) -> Markup {
     let class = if right == given { "hit" } else { "miss" };
     let title = format!("{right} → {given}: {count} of {support}");
     html! {
-        td class=(class) style=(format!("--s:{strength:.0}%")) title=(title) { (count) }
+        td class=(class) style=(format!("--s:{strength:.0}%")) title=(title) { (whole(count)) }
     }
 }
 

@@ -25,6 +25,7 @@ use crate::train::Judged;
 use crate::train::examples::{DataReport, Dataset};
 use learning::Learning;
 use telling::Telling;
+pub use words::whole;
 
 /// What the page is made of.
 #[derive(Debug, Clone, Copy)]

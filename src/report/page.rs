@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::chart::percent;
 use super::telling::Telling;
-use super::words::{figure, name};
+use super::words::{figure, name, whole};
 use super::{Report, ReportError, curves, matrix, sentences};
 use crate::model::{Evaluation, Metadata, Method};
 use crate::train::{Counts, Interval};
@@ -35,9 +35,9 @@ pub(super) fn page(report: &Report<'_>) -> Result<String, ReportError> {
                 (headline(evaluation))
                 (charts)
                 (labels(evaluation))
-                (sentences::confusions(report))
                 h2 id="matrix" { "Confusion matrix" }
                 (matrix::heat_map(evaluation))
+                (sentences::confusions(report))
                 @if let Some(training) = report.training { (telling(&training.telling)) }
                 (sentences::disputed(report))
                 (sentences::data(report))
@@ -60,12 +60,12 @@ fn contents(is_training: bool) -> Markup {
 }
 
 fn method(evaluation: &Evaluation, report: &Report<'_>) -> String {
-    let n = evaluation.example_count;
+    let n = whole(evaluation.example_count);
     match evaluation.method {
         Method::OutOfFold => {
             let of_all = report.model.metadata().sampled_from();
             let of_all = of_all.map_or(String::new(), |n_counted| {
-                format!(", a sample of the {n_counted} that were counted")
+                format!(", a sample of the {} that were counted", whole(n_counted))
             });
             format!(
                 "{n} sentences{of_all}, each judged by tables and weights that had not seen it."
@@ -113,7 +113,7 @@ fn labels(evaluation: &Evaluation) -> Markup {
                 td.n { (figure(of.recall)) }
                 td.n { (figure(of.f1))
                     span.meter style=(format!("--s:{:.0}%", of.f1 * 100.0)) {} }
-                td.n { (of.support) }
+                td.n { (whole(of.support)) }
             } } }
         } }
     }
@@ -131,7 +131,7 @@ fn telling(telling: &[Telling]) -> Markup {
             td.text {
                 @for ngram in &of.ngrams {
                     span.chip title=(format!("{:+.2} nats", ngram.log_odds)) {
-                        (ngram.text) " " span.faint { (ngram.n_sentences) }
+                        (ngram.text) " " span.faint { (whole(ngram.n_sentences.into())) }
                     }
                 }
                 @if of.ngrams.is_empty() { span.faint { "none" } }
@@ -146,11 +146,12 @@ fn settings(metadata: &Metadata, evaluation: &Evaluation) -> Markup {
         || "none: every feature has its view's weight".to_owned(),
         |ridge| format!("features have weights of their own, ridge {ridge}"),
     );
+    let n_trained = whole(metadata.label_counts.iter().sum());
     html! {
         h2 id="settings" { "Model and settings" }
         div.scroll { table { tbody {
             (fact("labels", &metadata.labels.len().to_string()))
-            (fact("trained on", &format!("{} sentences", metadata.label_counts.iter().sum::<u64>())))
+            (fact("trained on", &format!("{n_trained} sentences")))
             (fact("weighting", &format!("{:?}", settings.weighting).to_lowercase()))
             @for of in &settings.views {
                 (fact(

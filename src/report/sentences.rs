@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::Report;
 use super::chart::percent;
-use super::words::{code_name, excerpt, name};
+use super::words::{code_name, excerpt, name, whole};
 
 /// Probability of another label from which on a row is disputed.
 const DISPUTED: f64 = 0.9;
@@ -59,12 +59,11 @@ pub(super) fn confusions(report: &Report<'_>) -> Markup {
         h2 id="confusions" { "Most often confused" }
         div.scroll { table {
             thead { tr {
-                th { "right label" } th { "given label" } th.n { "sentences" } th { "for example" }
+                th { "right label, " span.instead { "given label" } } th.n { "sentences" } th { "for example" }
             } }
             tbody { @for cell in cells { tr {
-                th scope="row" { (name(&cell.label)) }
-                td { (name(&cell.predicted)) }
-                td.n { (cell.count) }
+                th scope="row" { (name(&cell.label)) span.instead { (name(&cell.predicted)) } }
+                td.n { (whole(cell.count)) }
                 td.text { @for row in of(&cell.label, &cell.predicted) {
                     p { (excerpt(row.text)) " " span.faint { "line " (row.line) } }
                 } }
@@ -94,7 +93,7 @@ pub(super) fn disputed(report: &Report<'_>) -> Markup {
                     td.text { (excerpt(row.text)) }
                 } } }
             } }
-            (more(n_disputed, rows.len()))
+            (more(n_disputed as u64, rows.len()))
         }
     }
 }
@@ -109,9 +108,9 @@ pub(super) fn data(report: &Report<'_>) -> Markup {
     };
     html! {
         h2 id="data" { "Data" }
-        p { (found.used_count) " of " (found.row_count) " rows were used." }
+        p { (whole(found.used_count)) " of " (whole(found.row_count)) " rows were used." }
         @if !found.counts.is_empty() {
-            p { @for (code, n) in &found.counts { span.chip { (code_name(*code)) " " span.faint { (n) } } } }
+            p { @for (code, n) in &found.counts { span.chip { (code_name(*code)) " " span.faint { (whole(*n)) } } } }
             div.scroll { table {
                 thead { tr { th.n { "line" } th { "finding" } th { "what" } } }
                 tbody { @for finding in &found.first(MAX_FINDINGS) { tr {
@@ -124,13 +123,14 @@ pub(super) fn data(report: &Report<'_>) -> Markup {
                 } } }
             } }
             (more(
-                usize::try_from(found.counts.values().sum::<u64>()).unwrap_or(usize::MAX),
+                found.counts.values().sum(),
                 found.findings.len().min(MAX_FINDINGS),
             ))
         }
     }
 }
 
-fn more(n_all: usize, n_shown: usize) -> Markup {
-    html! { @if n_all > n_shown { p.note { "and " (n_all - n_shown) " more" } } }
+fn more(n_all: u64, n_shown: usize) -> Markup {
+    let n_more = n_all.saturating_sub(n_shown as u64);
+    html! { @if n_more > 0 { p.note { "and " (whole(n_more)) " more" } } }
 }

@@ -13,7 +13,7 @@ use crate::train::examples::Dataset;
 const MIN_SENTENCES: u32 = 3;
 /// Most n-grams of a label.
 const MAX_NGRAMS: usize = 10;
-/// N-grams that are looked at for that: some have the same text in several views.
+/// N-grams that are looked at for that: some say the same in several views or lengths.
 const N_CANDIDATES: usize = 4 * MAX_NGRAMS;
 /// Where n-grams are looked for.
 const VIEWS: [View; 4] = [View::Word1, View::Word2, View::Word3, View::Shape];
@@ -27,6 +27,15 @@ pub struct Ngram {
     pub log_odds: f64,
     /// Number of sentences it occurs in.
     pub n_sentences: u32,
+}
+
+impl Ngram {
+    /// Whether one holds the other and stands in the same sentences.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let spaced = |ngram: &Self| format!(" {} ", ngram.text);
+        let (this, that) = (spaced(self), spaced(other));
+        self.n_sentences == other.n_sentences && (this.contains(&that) || that.contains(&this))
+    }
 }
 
 /// The n-grams that speak most for one label, the strongest first.
@@ -58,13 +67,17 @@ pub fn find(parts: &Parts, dataset: &Dataset) -> Vec<Telling> {
     let labels = parts.metadata.labels.iter().zip(candidates);
     labels
         .map(|(label, candidates)| {
-            let mut seen = HashSet::new();
-            let ngram = |(log_odds, feature): (f64, usize)| {
-                let text = texts.get(&feature)?.clone();
-                let n_sentences = occurrences.get(feature)?.n_sentences;
-                seen.insert(text.clone()).then_some(Ngram { text, log_odds, n_sentences })
-            };
-            let ngrams = candidates.into_iter().filter_map(ngram).take(MAX_NGRAMS).collect();
+            let mut ngrams: Vec<Ngram> = Vec::with_capacity(MAX_NGRAMS);
+            for (log_odds, feature) in candidates {
+                let text = texts.get(&feature).cloned();
+                let n_sentences = occurrences.get(feature).map(|found| found.n_sentences);
+                let (Some(text), Some(n_sentences)) = (text, n_sentences) else { continue };
+                let ngram = Ngram { text, log_odds, n_sentences };
+                if !ngrams.iter().any(|known| known.says_the_same(&ngram)) {
+                    ngrams.push(ngram);
+                }
+            }
+            ngrams.truncate(MAX_NGRAMS);
             Telling { label: label.clone(), ngrams }
         })
         .collect()
@@ -180,6 +193,17 @@ mod tests {
     use crate::train::{Settings, Unobserved, train};
 
     #[test]
+    fn what_holds_another_in_the_same_sentences_says_the_same() {
+        let ngram =
+            |text: &str, n_sentences| Ngram { text: text.into(), log_odds: 1.0, n_sentences };
+        let known = ngram("confirmed .", 30);
+        assert!(known.says_the_same(&ngram("confirmed . </s>", 30)));
+        assert!(known.says_the_same(&ngram("confirmed", 30)));
+        assert!(!known.says_the_same(&ngram("confirmed", 83)));
+        assert!(!known.says_the_same(&ngram("unconfirmed .", 30)));
+    }
+
+    #[test]
     fn the_words_that_tell_labels_apart_are_found_with_their_text() {
         let mut csv = "text,label\n".to_owned();
         for (at, place) in ["home", "work", "sea", "bank", "door", "shop"].iter().enumerate() {
@@ -201,6 +225,12 @@ mod tests {
         assert!(words(1).contains(&"refund") && !words(1).contains(&"home"), "{telling:?}");
         let refund = telling[1].ngrams.iter().find(|ngram| ngram.text == "refund");
         assert!(refund.is_some_and(|n| n.n_sentences == 6 && n.log_odds > 0.0), "{telling:?}");
+        // One n-gram of those that stand in the same sentences within each other.
+        for of in &telling {
+            for (at, ngram) in of.ngrams.iter().enumerate() {
+                assert!(!of.ngrams[..at].iter().any(|known| known.says_the_same(ngram)), "{of:?}");
+            }
+        }
         let all = telling.iter().flat_map(|of| &of.ngrams);
         assert!(all.into_iter().all(|ngram| ngram.n_sentences >= MIN_SENTENCES));
     }

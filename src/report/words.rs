@@ -40,3 +40,32 @@ pub(super) fn code_name(code: FindingCode) -> String {
     }
     name
 }
+
+/// Returns a whole number with its thousands apart.
+#[must_use]
+pub fn whole(n: u64) -> String {
+    apart(&n.to_string())
+}
+
+/// Returns digits with their thousands apart.
+pub(super) fn apart(digits: &str) -> String {
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        let shown: Vec<_> = [0, 999, 1_000, 34_112, 1_000_000].map(whole).into();
+        assert_eq!(shown, ["0", "999", "1,000", "34,112", "1,000,000"]);
+    }
+}

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::proto;
+pub(in crate::cli) use crate::report::whole;
 
 /// Returns text in which nothing can move the cursor, change colours or turn the direction of writing.
 pub(in crate::cli) fn visible(text: &str) -> Cow<'_, str> {
@@ -28,19 +29,6 @@ pub(super) fn excerpt(text: &str, n_characters: usize) -> String {
 
 fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Returns a whole number with its thousands apart.
-pub(in crate::cli) fn whole(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Returns a whole number with what it counts, which gets an `s` unless it is one.
@@ -90,9 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_stand_apart() {
-        let shown: Vec<_> = [0, 999, 1_000, 34_112, 1_000_000].map(whole).into();
-        assert_eq!(shown, ["0", "999", "1,000", "34,112", "1,000,000"]);
+    fn what_is_counted_gets_an_s() {
         assert_eq!((count(1, "row"), count(2, "row")), ("1 row".into(), "2 rows".into()));
     }
 
