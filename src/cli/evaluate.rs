@@ -86,12 +86,7 @@ pub(super) fn run(args: EvaluateArgs) -> Result<ExitCode, CliError> {
         }
     };
     args.report.write(report.as_deref())?;
-    if output.format() == Format::Json {
-        output.json(&Json(&response))?;
-    } else {
-        output.text(&render(&response, &mistakes, output.format()))?;
-    }
-    output.flush()?;
+    output.result(&Json(&response), |format| render(&response, &mistakes, format))?;
     Ok(ExitCode::SUCCESS)
 }
 

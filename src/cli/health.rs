@@ -14,7 +14,7 @@ use super::access::{AccessArgs, Remote};
 use super::args::ServerUrl;
 use super::client::Client;
 use super::error::CliError;
-use super::output::{Format, Output, OutputArgs};
+use super::output::{Output, OutputArgs};
 
 /// Longest wait for the answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,11 +57,7 @@ pub(super) fn run(args: HealthArgs) -> Result<ExitCode, CliError> {
     let mut request = Request::new(HealthCheckRequest { service: args.service });
     request.set_timeout(TIMEOUT);
     let status = client.call(HealthClient::new(client.channel()).check(request))?.status();
-    if output.format() == Format::Json {
-        output.json(&Health { status: status.as_str_name() })?;
-    } else {
-        output.text(&format!("{}\n", status.as_str_name()))?;
-    }
-    output.flush()?;
+    let status_name = status.as_str_name();
+    output.result(&Health { status: status_name }, |_| format!("{status_name}\n"))?;
     Ok(if status == ServingStatus::Serving { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

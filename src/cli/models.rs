@@ -165,12 +165,7 @@ fn show(mut output: Output, place: &Place, model: Option<&ModelRef>) -> Result<E
         Place::Folder(models) => Folder::open(models.clone())?.show(&name, version)?,
         Place::Server(server) => Client::connect(server)?.show(name, version)?,
     };
-    if output.format() == Format::Json {
-        output.json(&Json(&model))?;
-    } else {
-        output.text(&model::full(&model, output.format()))?;
-    }
-    output.flush()?;
+    output.result(&Json(&model), |format| model::full(&model, format))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -179,12 +174,7 @@ fn activate(mut output: Output, place: &Place, version: &VersionRef) -> Result<E
         Place::Folder(models) => Folder::open(models.clone())?.activate(version)?,
         Place::Server(server) => Client::connect(server)?.activate(version)?,
     };
-    if output.format() == Format::Json {
-        output.json(&Json(&response))?;
-    } else {
-        output.text(&activated(version, &response))?;
-    }
-    output.flush()?;
+    output.result(&Json(&response), |_| activated(version, &response))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -193,12 +183,7 @@ fn delete(mut output: Output, place: &Place, version: &VersionRef) -> Result<Exi
         Place::Folder(models) => Folder::open(models.clone())?.delete(version)?,
         Place::Server(server) => Client::connect(server)?.delete(version)?,
     }
-    if output.format() == Format::Json {
-        output.json(&Json(&DeleteModelResponse {}))?;
-    } else {
-        output.text(&format!("{version} is deleted\n"))?;
-    }
-    output.flush()?;
+    output.result(&Json(&DeleteModelResponse {}), |_| format!("{version} is deleted\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -217,14 +202,10 @@ fn sign(
 ) -> Result<ExitCode, CliError> {
     let version = folder.sign(model, signer)?;
     let signed_by = signer.key().to_string();
-    if output.format() == Format::Json {
-        let VersionRef { name, version } = version;
-        let version = ModelVersion { name: name.to_string(), version };
-        output.json(&Signed { model_version: Json(&version), signed_by })?;
-    } else {
-        output.text(&format!("{version} is signed by {signed_by}\n"))?;
-    }
-    output.flush()?;
+    let text = format!("{version} is signed by {signed_by}\n");
+    let VersionRef { name, version } = version;
+    let version = ModelVersion { name: name.to_string(), version };
+    output.result(&Signed { model_version: Json(&version), signed_by }, |_| text)?;
     Ok(ExitCode::SUCCESS)
 }
 

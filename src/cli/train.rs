@@ -181,12 +181,7 @@ pub(super) fn run(args: TrainArgs) -> Result<ExitCode, CliError> {
         }
     };
     let written = args.report.write(report.as_deref());
-    if output.format() == Format::Json {
-        output.json(&Json(&response))?;
-    } else {
-        output.text(&render(&response, &mistakes, output.format()))?;
-    }
-    output.flush()?;
+    output.result(&Json(&response), |format| render(&response, &mistakes, format))?;
     // The model is there, and has been told of, even where the page is not.
     written?;
     Ok(ExitCode::SUCCESS)

@@ -84,6 +84,19 @@ impl Output {
         }
     }
 
+    /// Writes a result as what is wanted, and lets it be seen.
+    pub(super) fn result(
+        &mut self,
+        value: &impl Serialize,
+        text: impl FnOnce(Format) -> String,
+    ) -> Result<(), CliError> {
+        match self.format {
+            Format::Json => self.json(value)?,
+            Format::Terminal | Format::Plain => self.text(&text(self.format))?,
+        }
+        self.flush()
+    }
+
     /// Lets everything written so far be seen. Ends every command: what is dropped instead may be lost
     /// without a word.
     pub(super) fn flush(&mut self) -> Result<(), CliError> {
