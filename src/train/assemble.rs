@@ -7,7 +7,7 @@ use super::calibrate::Outcome;
 use super::examples::Dataset;
 use super::select::{Problem, SelectedView, Selection};
 use super::weigh::Pattern;
-use super::{Settings, TrainError, counts, estimate};
+use super::{Observer, Settings, TrainError, counts, estimate};
 use crate::features::{FEATURES_VERSION, View};
 use crate::model::{ChosenSettings, ChosenView, Evaluation, Metadata, Parts, Weighting};
 
@@ -42,7 +42,8 @@ pub(super) fn parts(assembly: &Assembly<'_>) -> Result<Parts, TrainError> {
     let mut base = 0;
     let used = selection.views.iter().zip(problem.patterns).zip(&selection.pool.weights);
     for ((view, pattern), weight) in used.filter(|(_, weight)| **weight > 0.0) {
-        let sums = Sums::of(view, pattern, dataset);
+        problem.observer.check()?;
+        let sums = Sums::of(view, pattern, dataset, problem.observer);
         let start = view.view.index() * n_labels;
         let slots = background.get_mut(start..start + n_labels).unwrap_or_default();
         let n_features = view.weighed.matrix.n_features();
@@ -69,10 +70,11 @@ pub(super) fn parts(assembly: &Assembly<'_>) -> Result<Parts, TrainError> {
         entry_values: Vec::new(),
         vocabulary: match &dataset.counted {
             Some(counted) => counted.vocabulary.clone(),
-            None => counts::vocabulary(dataset),
+            None => counts::vocabulary(dataset, problem.observer),
         },
     };
-    merge(&tables, selection.weighting == Weighting::Idf, &mut parts)?;
+    problem.observer.check()?;
+    merge(&tables, selection.weighting == Weighting::Idf, &mut parts, problem.observer)?;
     parts.check().map_err(|e| TrainError::Unusable(e.to_string()))?;
     Ok(parts)
 }
@@ -104,7 +106,12 @@ struct ViewTable<'a> {
 }
 
 impl<'a> Sums<'a> {
-    fn of(view: &'a SelectedView<'_>, pattern: &'a Pattern, dataset: &'a Dataset) -> Self {
+    fn of(
+        view: &'a SelectedView<'_>,
+        pattern: &'a Pattern,
+        dataset: &'a Dataset,
+        observer: &dyn Observer,
+    ) -> Self {
         if let Some(whole) = dataset.counted.as_ref().and_then(|c| c.view(view.view)) {
             return Self {
                 hashes: &whole.hashes,
@@ -120,7 +127,7 @@ impl<'a> Sums<'a> {
             hashes: &matrix.hashes,
             starts: &pattern.starts,
             labels: &pattern.labels,
-            sums: pattern.sums(&view.weighed, 0..n_examples),
+            sums: pattern.sums(&view.weighed, observer.wanted(0..n_examples)),
             factors: &view.weighed.factors,
         }
     }
@@ -209,6 +216,7 @@ fn merge(
     tables: &[ViewTable<'_>],
     is_normalised: bool,
     parts: &mut Parts,
+    observer: &dyn Observer,
 ) -> Result<(), TrainError> {
     let n_features = tables.iter().map(|table| table.hashes.len()).sum();
     parts.hashes.reserve(n_features);
@@ -219,6 +227,7 @@ fn merge(
     parts.entry_values.reserve(n_entries);
     let mut next = vec![0usize; tables.len()];
     loop {
+        observer.check()?;
         let heads = tables.iter().zip(&next).map(|(table, at)| table.hashes.get(*at));
         let first = heads.zip(0usize..).filter_map(|(hash, view)| Some((*hash?, view))).min();
         let Some((hash, view)) = first else { return Ok(()) };

@@ -5,8 +5,8 @@ use super::evaluate::Judged;
 use super::pool::{Pool, Scores, log_softmax};
 use super::refine::{self, Weights, members};
 use super::rows::{Rows, UsedView};
-use super::select::{Problem, Selection};
-use super::weigh::real;
+use super::select::{Problem, SelectedView, Selection};
+use super::weigh::{Pattern, real};
 use super::{TrainError, out_of_fold};
 
 /// Groups of folds that are left out together to judge.
@@ -93,7 +93,7 @@ impl Problem<'_> {
             let outside: Vec<usize> =
                 others.flat_map(|(_, folds)| members(self.folds, folds)).collect();
             let fitted = scores.fit(&outside, &pool);
-            for example in members(self.folds, folds) {
+            for example in self.observer.wanted(members(self.folds, folds)) {
                 judged.push((example, self.judge(scores, example, &fitted)));
             }
         }
@@ -104,14 +104,12 @@ impl Problem<'_> {
 
     /// Fits every feature's own weight and calibrates the result. `None` where no view is in use.
     pub(super) fn refine(&self, selection: &Selection<'_>) -> Result<Option<Outcome>, TrainError> {
-        if self.observer.is_cancelled() {
-            return Err(TrainError::Cancelled);
-        }
+        self.observer.check()?;
         let used = selection.views.iter().zip(self.patterns).zip(&selection.pool.weights);
         let views: Vec<_> = used
             .filter(|(_, weight)| **weight > 0.0)
             .map(|((selected, pattern), weight)| UsedView {
-                view: out_of_fold::View::new(&selected.weighed, pattern, self.priors.len()),
+                view: self.view(selected, pattern),
                 alpha: selected.alpha,
                 weight: *weight,
             })
@@ -119,7 +117,7 @@ impl Problem<'_> {
         if views.is_empty() {
             return Ok(None);
         }
-        let rows = Rows::new(views, self.priors.len());
+        let rows = Rows::new(views, self.priors.len(), self.observer);
         let problem = refine::Problem {
             observer: self.observer,
             rows: &rows,
@@ -141,6 +139,14 @@ impl Problem<'_> {
         let pool = scores.fit(&all, &start);
         let outcome = self.told_apart(&scores, self.calibrate(&scores, pool));
         Ok(Some(Outcome { refined: Some((refined.ridge, refined.weights)), ..outcome }))
+    }
+
+    fn view<'b>(
+        &'b self,
+        selected: &'b SelectedView<'_>,
+        pattern: &'b Pattern,
+    ) -> out_of_fold::View<'b> {
+        out_of_fold::View::new(&selected.weighed, pattern, self.priors.len(), self.observer)
     }
 
     fn groups(&self) -> Vec<Vec<usize>> {

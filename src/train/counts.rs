@@ -9,6 +9,10 @@ use crate::features::{Analysis, HashIndex, View};
 
 /// Examples analysed together by one thread.
 const CHUNK: usize = 256;
+/// Cells between two looks at whether anybody still waits for them.
+pub(super) const BLOCK: usize = 1 << 16;
+/// Parts of the hashes, by their upper bits, that are sorted by themselves.
+const PART_BITS: u32 = 8;
 
 /// Examples an n-gram must occur in to be a feature; single words need one.
 ///
@@ -48,6 +52,36 @@ pub(super) struct Cell {
     pub(super) square: f32,
 }
 
+/// The cells of some examples, one example behind the other: so few pieces of memory are given back soon.
+#[derive(Debug)]
+struct Chunk<C> {
+    cells: Vec<C>,
+    /// Where each example's cells end.
+    ends: Vec<usize>,
+}
+
+impl<C> Default for Chunk<C> {
+    fn default() -> Self {
+        Self { cells: Vec::new(), ends: Vec::new() }
+    }
+}
+
+impl<C> Chunk<C> {
+    fn push(&mut self, row: impl IntoIterator<Item = C>) {
+        self.cells.extend(row);
+        self.ends.push(self.cells.len());
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &[C]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let row = self.cells.get(start..*end).unwrap_or_default();
+            start = *end;
+            row
+        })
+    }
+}
+
 /// The same before features have numbers.
 #[derive(Debug, Clone, Copy)]
 struct RawCell {
@@ -70,27 +104,40 @@ impl Matrix {
         }
     }
 
+    /// Cuts values, one a cell, at the ends of the examples.
+    pub(super) fn split<'v, T>(&self, mut values: &'v mut [T]) -> Vec<&'v mut [T]> {
+        let lengths = self.starts.windows(2).map(|bounds| match bounds {
+            &[start, end] => end - start,
+            _ => 0,
+        });
+        let cut = |length: usize| {
+            let (row, rest) = std::mem::take(&mut values).split_at_mut_checked(length)?;
+            values = rest;
+            Some(row)
+        };
+        lengths.map_while(cut).collect()
+    }
+
     /// Counts the features of one view in all examples; in some of them once the observer has cancelled. Of
     /// a sample only the features count that were found in the whole.
     pub(super) fn count(dataset: &Dataset, view: View, observer: &dyn Observer) -> Self {
         let whole = dataset.counted.as_ref().map(|counted| counted.view(view));
-        let rows: Vec<Vec<RawCell>> = dataset
+        let chunks: Vec<Chunk<RawCell>> = dataset
             .examples
             .par_chunks(CHUNK)
             .take_any_while(|_| !observer.is_cancelled())
-            .flat_map_iter(|examples| {
+            .map(|examples| {
                 let mut analysis = Analysis::default();
-                examples.iter().map(move |example| {
+                let mut chunk = Chunk::default();
+                for example in examples {
                     analysis.analyse(&example.text);
-                    raw_row(&analysis, view)
-                })
+                    chunk.push(raw_row(&analysis, view));
+                }
+                chunk
             })
             .collect();
-        let mut hashes: Vec<u64> = rows.par_iter().flatten_iter().map(|cell| cell.hash).collect();
-        hashes.par_sort_unstable();
         let least = if whole.is_some() { 1 } else { min_examples(view) };
-        let runs = hashes.chunk_by(|a, b| a == b).filter(|run| run.len() >= least);
-        let mut hashes: Vec<u64> = runs.filter_map(|run| run.first().copied()).collect();
+        let mut hashes = frequent(&chunks, least, observer);
         if let Some(whole) = whole {
             let positions = whole.map(|whole| whole.positions(&hashes)).unwrap_or_default();
             let found = hashes.iter().zip(positions);
@@ -103,14 +150,21 @@ impl Matrix {
             let feature = index.get(cell.hash)?;
             Some(Cell { feature, count: cell.count, square: cell.square })
         };
-        let rows: Vec<Vec<Cell>> =
-            rows.par_iter().map(|row| row.iter().filter_map(number).collect()).collect();
-        let ends = rows.iter().scan(0, |end, row| {
-            *end += row.len();
-            Some(*end)
-        });
-        let starts = std::iter::once(0).chain(ends).collect();
-        let cells: Vec<Cell> = rows.into_iter().flatten().collect();
+        let chunks: Vec<Chunk<Cell>> = chunks
+            .into_par_iter()
+            .take_any_while(|_| !observer.is_cancelled())
+            .map(|chunk| {
+                let mut numbered = Chunk::default();
+                chunk.rows().for_each(|row| numbered.push(row.iter().filter_map(number)));
+                numbered
+            })
+            .collect();
+        let (mut starts, mut cells) = (vec![0], Vec::new());
+        cells.reserve_exact(chunks.iter().map(|chunk| chunk.cells.len()).sum());
+        for chunk in observer.wanted(&chunks) {
+            starts.extend(chunk.ends.iter().map(|end| cells.len() + end));
+            cells.extend_from_slice(&chunk.cells);
+        }
         let known = vec![true; cells.len()];
         Self { view, hashes, starts, cells, known }
     }
@@ -118,7 +172,12 @@ impl Matrix {
     /// Finds out which features would be none if an example's fold had not been counted. Examples are
     /// judged without these: a model knows as much of a sentence that it has not seen. Of a sample it is
     /// asked how often they were counted in the whole.
-    pub(super) fn forget_own_folds(&mut self, folds: &[Vec<usize>], whole: Option<&CountedView>) {
+    pub(super) fn forget_own_folds(
+        &mut self,
+        folds: &[Vec<usize>],
+        whole: Option<&CountedView>,
+        observer: &dyn Observer,
+    ) {
         let total = match whole {
             Some(whole) => {
                 let positions = whole.positions(&self.hashes);
@@ -126,17 +185,18 @@ impl Matrix {
             }
             None => {
                 let mut total = vec![0usize; self.n_features()];
-                count_features(&self.cells, &mut total);
+                let blocks = observer.wanted(self.cells.chunks(BLOCK));
+                blocks.for_each(|cells| count_features(cells, &mut total));
                 total
             }
         };
         let mut within = vec![0usize; self.n_features()];
         for fold in folds {
             within.fill(0);
-            for example in fold {
+            for example in observer.wanted(fold) {
                 count_features(self.row(*example), &mut within);
             }
-            for example in fold {
+            for example in observer.wanted(fold) {
                 let start = self.starts.get(*example).copied().unwrap_or_default();
                 for at in start..start + self.row(*example).len() {
                     let feature = self.cells.get(at).map_or(0, |cell| cell.feature as usize);
@@ -151,6 +211,40 @@ impl Matrix {
             }
         }
     }
+}
+
+/// Returns the hashes that at least so many rows have, ascending. They are sorted in parts, none of which
+/// takes long.
+fn frequent(chunks: &[Chunk<RawCell>], least: usize, observer: &dyn Observer) -> Vec<u64> {
+    let chunks: Vec<Vec<u64>> = chunks
+        .par_iter()
+        .take_any_while(|_| !observer.is_cancelled())
+        .map(|chunk| {
+            let mut hashes: Vec<u64> = chunk.cells.iter().map(|cell| cell.hash).collect();
+            hashes.sort_unstable();
+            hashes
+        })
+        .collect();
+    let parts: Vec<Vec<u64>> = (0..1u64 << PART_BITS)
+        .into_par_iter()
+        .take_any_while(|_| !observer.is_cancelled())
+        .map(|part| {
+            let of_chunk = |chunk: &Vec<u64>| {
+                let end = |before: u64| chunk.partition_point(|hash| part_of(*hash) < before);
+                end(part)..end(part + 1)
+            };
+            let slices = chunks.iter().filter_map(|chunk| chunk.get(of_chunk(chunk)));
+            let mut hashes: Vec<u64> = slices.flatten().copied().collect();
+            hashes.sort_unstable();
+            let runs = hashes.chunk_by(|a, b| a == b).filter(|run| run.len() >= least);
+            runs.filter_map(|run| run.first().copied()).collect()
+        })
+        .collect();
+    parts.concat()
+}
+
+fn part_of(hash: u64) -> u64 {
+    hash >> (u64::BITS - PART_BITS)
 }
 
 /// Adds to each feature's count the cells that have it.
@@ -186,10 +280,11 @@ fn number(n: usize) -> f32 {
 }
 
 /// Returns the folded text of every token of the examples, ascending by bytes.
-pub(super) fn vocabulary(dataset: &Dataset) -> Vec<String> {
+pub(super) fn vocabulary(dataset: &Dataset, observer: &dyn Observer) -> Vec<String> {
     let mut tokens: Vec<String> = dataset
         .examples
         .par_chunks(CHUNK)
+        .take_any_while(|_| !observer.is_cancelled())
         .flat_map_iter(|examples| {
             let mut analysis = Analysis::default();
             let mut tokens: Vec<String> = Vec::new();

@@ -67,9 +67,7 @@ impl Fit<'_> {
 
     /// Fits with one ridge, from where the fit with a stronger one ended.
     fn with(&self, ridge: f64, stronger: Option<&Trial>) -> Result<Trial, TrainError> {
-        if self.problem.observer.is_cancelled() {
-            return Err(TrainError::Cancelled);
-        }
+        self.problem.observer.check()?;
         let start = stronger.map_or_else(|| self.problem.initial(), |t| t.weights.clone());
         let weights = self.weights(start, ridge);
         let scores = self.scores_of_left_out(&weights);
@@ -85,7 +83,7 @@ impl Fit<'_> {
         arguments.extend(start.offsets);
         let start = Start { arguments, n_bounded: n_features, scales };
         let limits = Limits { max_steps: MAX_STEPS, gradient: 1e-7, improvement: 1e-4 };
-        let minimum = minimise(start, limits, |arguments, gradient| {
+        let minimum = minimise(start, limits, self.problem.observer, |arguments, gradient| {
             self.loss(arguments, ridge / n, gradient)
         });
         let mut features = minimum.arguments;
@@ -102,7 +100,7 @@ impl Fit<'_> {
             n_arguments,
             #[inline(always)]
             |part, sums| {
-                for example in &part.examples {
+                for example in self.problem.observer.wanted(&part.examples) {
                     let mut z = rows.score(&part.table, *example, &weights, &start.offsets);
                     softmax(&mut z);
                     rows.add_curvature(&part.table, *example, &z, sums);
@@ -130,7 +128,7 @@ impl Fit<'_> {
             #[inline(always)]
             |part, sums| {
                 let mut loss = 0.0;
-                for example in &part.examples {
+                for example in self.problem.observer.wanted(&part.examples) {
                     let mut z = rows.score(&part.table, *example, &weights, offsets);
                     let right = self.problem.label(*example);
                     let of_right = z.get(right).copied().unwrap_or_default();
@@ -168,6 +166,7 @@ impl Fit<'_> {
         let sums: Vec<(f64, Vec<f32>)> = self
             .parts
             .par_chunks(per_chunk)
+            .take_any_while(|_| !self.problem.observer.is_cancelled())
             .map(|parts| {
                 let mut sums = vec![0f32; n_arguments];
                 let loss = widest(
@@ -175,9 +174,7 @@ impl Fit<'_> {
                     || {
                         let mut loss = 0.0;
                         for part in parts {
-                            if !self.problem.observer.is_cancelled() {
-                                loss += add(part, &mut sums);
-                            }
+                            loss += add(part, &mut sums);
                         }
                         loss
                     },
@@ -199,7 +196,7 @@ impl Fit<'_> {
         let of_part = |part: &Part| -> Vec<_> {
             let Part { table, examples } = part;
             let score = |e: &usize| (*e, rows.score(table, *e, &features, &weights.offsets));
-            examples.iter().map(score).collect()
+            self.problem.observer.wanted(examples).map(score).collect()
         };
         self.left_out.par_iter().flat_map_iter(of_part).collect()
     }

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use super::Observer;
+
 /// Steps remembered for the curvature.
 const MEMORY: usize = 8;
 /// Halvings of a step before the search gives up.
@@ -44,17 +46,18 @@ pub(super) struct Start {
     pub(super) scales: Vec<f64>,
 }
 
-/// Minimises `function`, which returns its value and writes its gradient.
+/// Minimises `function`, which returns its value and writes its gradient; until the observer cancels.
 pub(super) fn minimise(
     start: Start,
     limits: Limits,
+    observer: &dyn Observer,
     mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
 ) -> Minimum {
     let Start { arguments: mut at, n_bounded, scales } = start;
     let mut gradient = vec![0.0; at.len()];
     let mut value = function(&at, &mut gradient);
     let mut history = History { scales, pairs: VecDeque::new() };
-    for _ in 0..limits.max_steps {
+    for _ in observer.wanted(0..limits.max_steps) {
         let is_held = held(&at, &gradient, n_bounded);
         if largest_free(&gradient, &is_held) <= limits.gradient {
             break;
@@ -64,8 +67,14 @@ pub(super) fn minimise(
             history.pairs.clear();
             direction = history.direction(&gradient, &is_held);
         }
-        let search =
-            Search { at: &at, gradient: &gradient, value, direction: &direction, n_bounded };
+        let search = Search {
+            at: &at,
+            gradient: &gradient,
+            value,
+            direction: &direction,
+            n_bounded,
+            observer,
+        };
         let Some((next, next_value, next_gradient)) = search.run(&mut function) else {
             break;
         };
@@ -131,6 +140,7 @@ impl History {
 
 /// A search along one direction, by halving.
 struct Search<'a> {
+    observer: &'a dyn Observer,
     at: &'a [f64],
     gradient: &'a [f64],
     value: f64,
@@ -145,7 +155,7 @@ impl Search<'_> {
     ) -> Option<(Vec<f64>, f64, Vec<f64>)> {
         let mut step = 1.0;
         let mut gradient = vec![0.0; self.at.len()];
-        for _ in 0..MAX_HALVINGS {
+        for _ in self.observer.wanted(0..MAX_HALVINGS) {
             let next = self.moved(step);
             let value = function(&next, &mut gradient);
             let expected: f64 = dot(self.gradient, &next) - dot(self.gradient, self.at);
@@ -192,6 +202,7 @@ fn add_scaled(to: &mut [f64], what: &[f64], scale: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Unobserved;
 
     const LIMITS: Limits = Limits { max_steps: 200, gradient: 1e-10, improvement: 0.0 };
 
@@ -202,7 +213,7 @@ mod tests {
 
     #[test]
     fn finds_the_minimum_of_an_ill_conditioned_quadratic() {
-        let minimum = minimise(start(&[3.0, -2.0, 5.0], 0), LIMITS, |x, g| {
+        let minimum = minimise(start(&[3.0, -2.0, 5.0], 0), LIMITS, &Unobserved, |x, g| {
             let weights = [1.0, 100.0, 10_000.0];
             let centre = [1.0, 2.0, 3.0];
             let mut value = 0.0;
@@ -220,7 +231,7 @@ mod tests {
     #[test]
     fn bounded_arguments_end_at_zero_where_they_want_to_go_below() {
         // (x + 1)² + (y - 2)² + x·y, x and y at least 0: the minimum is at x = 0, y = 2.
-        let minimum = minimise(start(&[1.0, 1.0], 2), LIMITS, |x, g| {
+        let minimum = minimise(start(&[1.0, 1.0], 2), LIMITS, &Unobserved, |x, g| {
             g[0] = 2.0 * (x[0] + 1.0) + x[1];
             g[1] = 2.0 * (x[1] - 2.0) + x[0];
             (x[0] + 1.0).powi(2) + (x[1] - 2.0).powi(2) + x[0] * x[1]

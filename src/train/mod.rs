@@ -2,7 +2,7 @@
 //!
 //! In the order of the flow:
 //!
-//! - `settings`: what may be set.
+//! - `settings`: what may be set; `observer`: who hears of it and may end it.
 //! - [`examples`]: CSV or messages → a checked [`examples::Dataset`] and what was wrong with the rest.
 //! - [`stream`]: rows as they come, for data larger than memory and for settings that leave little to
 //!   choose.
@@ -32,6 +32,7 @@ mod fit;
 mod folds;
 mod lanes;
 mod minimise;
+mod observer;
 mod out_of_fold;
 mod pool;
 #[cfg(test)]
@@ -48,6 +49,7 @@ mod weigh;
 pub use compare::{Comparison, SIGNIFICANCE, SameRows, compare};
 pub use exact_tests::Tally;
 pub use examine::examine;
+pub use observer::{Observer, Stage, Unobserved};
 pub use settings::Settings;
 pub use stream::{Collecting, collect};
 pub use threshold::Threshold;
@@ -65,42 +67,6 @@ pub use evaluate::Judged;
 use examples::{DataReport, Dataset, FindingCode};
 use select::Problem;
 use weigh::Pattern;
-
-/// What a training is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// Reading and checking examples.
-    Reading,
-    /// Counting features.
-    Counting,
-    /// Choosing smoothing and weighting.
-    Selecting,
-    /// Weighing the views, calibrating, judging.
-    Pooling,
-    /// Writing the new version.
-    Storing,
-}
-
-/// Hears how far a training is, and may end it.
-pub trait Observer: Sync {
-    /// Called now and then, with the estimated share of the whole training that is done, in [0, 1];
-    /// never falls.
-    fn progress(&self, stage: Stage, fraction: f64);
-    /// Asked often, and for good once it says yes: the training then leaves out what work it can and ends
-    /// with [`TrainError::Cancelled`].
-    fn is_cancelled(&self) -> bool;
-}
-
-/// Hears nothing, ends nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unobserved;
-
-impl Observer for Unobserved {
-    fn progress(&self, _stage: Stage, _fraction: f64) {}
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-}
 
 /// Why a training gave no model.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -194,7 +160,7 @@ pub fn train(
     let priors = log_shares(&label_counts);
     let folds = fold_members(&folds::assign(dataset, settings.folds, settings.seed));
     let matrices = count(dataset, settings, &folds, observer)?;
-    let patterns = patterns(dataset, &matrices, &labels);
+    let patterns = patterns(dataset, &matrices, &labels, observer)?;
     let problem = Problem {
         matrices: &matrices,
         patterns: &patterns,
@@ -206,11 +172,10 @@ pub fn train(
     let mut selection = problem.select(settings)?;
     observer.progress(Stage::Pooling, 0.8);
     let pooled = problem.pool(&selection);
+    observer.check()?;
     selection.pool = pooled.pool.clone();
     let refined = if settings.refinement { problem.refine(&selection)? } else { None };
-    if observer.is_cancelled() {
-        return Err(TrainError::Cancelled);
-    }
+    observer.check()?;
     observer.progress(Stage::Pooling, 0.95);
     let outcome = match refined {
         Some(refined) => pooled.or_better(refined),
@@ -246,12 +211,10 @@ fn count(
     let mut matrices = Vec::new();
     for view in View::ALL.into_iter().filter(|view| settings.views.contains(view)) {
         let mut matrix = Matrix::count(dataset, view, observer);
-        if observer.is_cancelled() {
-            return Err(TrainError::Cancelled);
-        }
+        observer.check()?;
         if matrix.n_features() > 0 {
             let whole = dataset.counted.as_ref().and_then(|counted| counted.view(view));
-            matrix.forget_own_folds(folds, whole);
+            matrix.forget_own_folds(folds, whole, observer);
             matrices.push(matrix);
         }
     }
@@ -259,13 +222,21 @@ fn count(
 }
 
 /// Finds under which labels features occur: of all rows, where the dataset is a sample.
-fn patterns(dataset: &Dataset, matrices: &[Matrix], labels: &[u16]) -> Vec<Pattern> {
+fn patterns(
+    dataset: &Dataset,
+    matrices: &[Matrix],
+    labels: &[u16],
+    observer: &dyn Observer,
+) -> Result<Vec<Pattern>, TrainError> {
     let pattern = |matrix: &Matrix| {
+        observer.check()?;
         let whole = dataset.counted.as_ref().and_then(|counted| counted.view(matrix.view));
-        match whole {
-            Some(whole) => Pattern::of_sample(matrix, labels, whole, dataset.labels.len()),
-            None => Pattern::new(matrix, labels),
-        }
+        Ok(match whole {
+            Some(whole) => {
+                Pattern::of_sample((matrix, labels), whole, dataset.labels.len(), observer)
+            }
+            None => Pattern::new(matrix, labels, observer),
+        })
     };
     matrices.iter().map(pattern).collect()
 }

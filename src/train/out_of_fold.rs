@@ -9,11 +9,12 @@
 
 use rayon::prelude::*;
 
+use super::Observer;
+use super::counts::BLOCK;
 use super::simd::widest;
 use super::weigh::{Pattern, Weighed, real};
 
 /// What the scores of one view are computed from.
-#[derive(Debug)]
 pub(super) struct View<'a> {
     pub(super) weighed: &'a Weighed<'a>,
     pub(super) pattern: &'a Pattern,
@@ -25,11 +26,18 @@ pub(super) struct View<'a> {
     pub(super) n_features: f64,
     /// `n_labels`: sums of the features that no example has.
     rest: Vec<f64>,
+    /// Sums and scores are cut short once it has cancelled.
+    observer: &'a dyn Observer,
 }
 
 impl<'a> View<'a> {
     /// Adds up the sums.
-    pub(super) fn new(weighed: &'a Weighed<'a>, pattern: &'a Pattern, n_labels: usize) -> Self {
+    pub(super) fn new(
+        weighed: &'a Weighed<'a>,
+        pattern: &'a Pattern,
+        n_labels: usize,
+        observer: &'a dyn Observer,
+    ) -> Self {
         if let Some(whole) = &pattern.whole {
             let known = pattern.label_totals(&whole.sums, n_labels);
             let rest = whole.totals.iter().zip(known).map(|(all, known)| all - known);
@@ -40,13 +48,15 @@ impl<'a> View<'a> {
                 totals: whole.totals.clone(),
                 n_features: real(whole.n_features),
                 rest: rest.collect(),
+                observer,
             };
         }
         let n_examples = weighed.matrix.starts.len().saturating_sub(1);
-        let sums = pattern.sums(weighed, 0..n_examples);
+        let sums = pattern.sums(weighed, observer.wanted(0..n_examples));
         let totals = pattern.label_totals(&sums, n_labels);
         let n_features = real(weighed.matrix.n_features());
-        Self { weighed, pattern, sums, totals, n_features, rest: vec![0.0; n_labels] }
+        let rest = vec![0.0; n_labels];
+        Self { weighed, pattern, sums, totals, n_features, rest, observer }
     }
 
     /// Adds up sums by label, and those of the features that no example has.
@@ -58,14 +68,13 @@ impl<'a> View<'a> {
 
     /// The sums of all examples but some, entry by entry.
     pub(super) fn sums_without(&self, examples: impl Iterator<Item = usize>) -> Vec<f64> {
-        let left_out = self.pattern.sums(self.weighed, examples);
+        let left_out = self.pattern.sums(self.weighed, self.observer.wanted(examples));
         self.sums.iter().zip(left_out).map(|(sum, left_out)| sum - left_out).collect()
     }
 
     /// Scores the examples of every fold, `N` smoothings at once.
     ///
-    /// `folds` lists the examples of each fold; of those, the ones `wanted` says are scored: asked at first,
-    /// and again when it is their turn. Returns (example, `n_labels` rows of `N` centred scores) in the order
+    /// `folds` lists the examples of each fold; of those, the ones `wanted` says are scored. Returns (example, `n_labels` rows of `N` centred scores) in the order
     /// of the folds.
     pub(super) fn scores<const N: usize>(
         &self,
@@ -73,8 +82,12 @@ impl<'a> View<'a> {
         folds: &[Vec<usize>],
         wanted: impl Fn(usize) -> bool + Sync,
     ) -> Vec<(usize, Vec<[f32; N]>)> {
-        let base: Vec<[f32; N]> =
-            self.sums.par_iter().map(|sum| of_alphas(*sum, &alphas)).collect();
+        let mut base = vec![[0f32; N]; self.sums.len()];
+        let blocks = base.par_chunks_mut(BLOCK).zip(self.sums.par_chunks(BLOCK));
+        blocks.filter(|_| !self.observer.is_cancelled()).for_each(|(slots, sums)| {
+            let entries = sums.iter().map(|sum| of_alphas(*sum, &alphas));
+            slots.iter_mut().zip(entries).for_each(|(slot, entry)| *slot = entry);
+        });
         folds
             .par_iter()
             .flat_map_iter(|fold| {
@@ -87,7 +100,7 @@ impl<'a> View<'a> {
                         || (e, self.score(e, &tables)),
                     )
                 };
-                scored.into_iter().take_while(|e| wanted(*e)).map(score)
+                scored.into_iter().take_while(|_| !self.observer.is_cancelled()).map(score)
             })
             .collect()
     }
@@ -99,12 +112,16 @@ impl<'a> View<'a> {
         base: &[[f32; N]],
         alphas: [f64; N],
     ) -> Tables<N> {
-        let mut entries = base.to_vec();
-        let fold_sums = self.pattern.sums(self.weighed, fold.iter().copied());
-        for ((slot, sum), fold_sum) in entries.iter_mut().zip(&self.sums).zip(&fold_sums) {
-            if *fold_sum != 0.0 {
-                *slot = of_alphas((sum - fold_sum).max(0.0), &alphas);
-            }
+        let examples = self.observer.wanted(fold.iter().copied());
+        let fold_sums = self.pattern.sums(self.weighed, examples);
+        let mut entries = Vec::with_capacity(base.len());
+        let sums = self.sums.chunks(BLOCK).zip(fold_sums.chunks(BLOCK));
+        for (base, (sums, fold_sums)) in self.observer.wanted(base.chunks(BLOCK).zip(sums)) {
+            let entry = |(base, (sum, fold_sum)): (&[f32; N], (&f64, &f64))| match *fold_sum {
+                0.0 => *base,
+                _ => of_alphas((sum - fold_sum).max(0.0), &alphas),
+            };
+            entries.extend(base.iter().zip(sums.iter().zip(fold_sums)).map(entry));
         }
         let fold_totals = self.pattern.label_totals(&fold_sums, self.totals.len());
         let n_features = self.n_features;

@@ -64,7 +64,7 @@ impl Scores<'_> {
         let limits = Limits { max_steps: 100, gradient: 2e-5, improvement: 2e-7 };
         let scales = self.scales(examples, &ridges);
         let start = Start { arguments, n_bounded: n_views, scales };
-        let minimum = minimise(start, limits, |arguments, gradient| {
+        let minimum = minimise(start, limits, self.observer, |arguments, gradient| {
             self.loss(examples, &ridges, arguments, gradient)
         });
         let (weights, shifts) = minimum.arguments.split_at(n_views);
@@ -119,7 +119,7 @@ impl Scores<'_> {
         let square =
             |e: &usize| self.row(view, *e).iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
         let n_scores = real((examples.len() * self.priors.len()).max(1));
-        examples.iter().map(square).sum::<f64>() / n_scores
+        self.observer.wanted(examples).map(square).sum::<f64>() / n_scores
     }
 
     /// Mean log loss with the ridges; `arguments` are the weights, then the offsets less the priors.

@@ -93,8 +93,8 @@ fn published_tables_are_those_of_scikit_learn() {
     for (weighting, wanted) in &reference.weightings {
         for view in View::ALL {
             let matrix = Matrix::count(&dataset, view, &Unobserved);
-            let weighed = Weighed::new(&matrix, weighting_of(weighting));
-            let pattern = Pattern::new(&matrix, &labels);
+            let weighed = Weighed::new(&matrix, weighting_of(weighting), &Unobserved);
+            let pattern = Pattern::new(&matrix, &labels, &Unobserved);
             let sums = pattern.sums(&weighed, 0..labels.len());
             let wanted = &wanted.views[view.name()].log_probabilities;
             let numbers = numbers(&dataset, &matrix);
@@ -127,9 +127,9 @@ fn out_of_fold_scores_are_those_of_tables_fitted_anew() {
     for (weighting, wanted) in &reference.weightings {
         for view in View::ALL {
             let matrix = Matrix::count(&dataset, view, &Unobserved);
-            let weighed = Weighed::new(&matrix, weighting_of(weighting));
-            let pattern = Pattern::new(&matrix, &labels);
-            let scored = out_of_fold::View::new(&weighed, &pattern, N_LABELS);
+            let weighed = Weighed::new(&matrix, weighting_of(weighting), &Unobserved);
+            let pattern = Pattern::new(&matrix, &labels, &Unobserved);
+            let scored = out_of_fold::View::new(&weighed, &pattern, N_LABELS, &Unobserved);
             let wanted = &wanted.views[view.name()].out_of_fold;
             for (example, scores) in scored.scores([reference.alpha], &folds, |_| true) {
                 for ([got], wanted) in scores.iter().zip(&wanted[example]) {

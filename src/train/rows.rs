@@ -4,12 +4,12 @@
 
 use std::iter::repeat_n;
 
+use super::Observer;
 use super::out_of_fold::View;
 use super::simd::{add_scaled, dot};
 use super::weigh::real;
 
 /// All examples with the features of the views in use, numbered through.
-#[derive(Debug)]
 pub(super) struct Rows<'a> {
     views: Vec<UsedView<'a>>,
     /// `n_examples × n_views + 1`: where the cells of each example and view begin.
@@ -19,10 +19,11 @@ pub(super) struct Rows<'a> {
     sparse_labels: Vec<u16>,
     n_dense: usize,
     n_labels: usize,
+    /// Rows and tables are cut short once it has cancelled.
+    observer: &'a dyn Observer,
 }
 
 /// A view, its smoothing and its weight in the pool.
-#[derive(Debug)]
 pub(super) struct UsedView<'a> {
     pub(super) view: View<'a>,
     pub(super) alpha: f64,
@@ -50,7 +51,11 @@ pub(super) struct LogTable {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(views: Vec<UsedView<'a>>, n_labels: usize) -> Self {
+    pub(super) fn new(
+        views: Vec<UsedView<'a>>,
+        n_labels: usize,
+        observer: &'a dyn Observer,
+    ) -> Self {
         let mut rows = Self {
             views,
             starts: vec![0],
@@ -59,6 +64,7 @@ impl<'a> Rows<'a> {
             sparse_labels: Vec::new(),
             n_dense: 0,
             n_labels,
+            observer,
         };
         rows.place_features();
         rows.fill_cells();
@@ -68,7 +74,7 @@ impl<'a> Rows<'a> {
     fn place_features(&mut self) {
         for used in &self.views {
             let pattern = used.view.pattern;
-            for feature in 0..used.view.weighed.matrix.n_features() {
+            for feature in self.observer.wanted(0..used.view.weighed.matrix.n_features()) {
                 let row = pattern.row(feature);
                 let place = if row.len() * 12 >= self.n_labels {
                     self.n_dense += 1;
@@ -86,7 +92,7 @@ impl<'a> Rows<'a> {
 
     fn fill_cells(&mut self) {
         let n_examples = self.views.first().map_or(0, |u| u.view.weighed.matrix.starts.len() - 1);
-        for example in 0..n_examples {
+        for example in self.observer.wanted(0..n_examples) {
             let mut base = 0;
             for used in &self.views {
                 let weighed = used.view.weighed;
@@ -133,7 +139,7 @@ impl<'a> Rows<'a> {
         let pattern = used.view.pattern;
         let n_features = used.view.weighed.matrix.n_features();
         let value = |sum: f64| (used.weight * (sum.max(0.0) / used.alpha).ln_1p()) as f32;
-        for feature in 0..n_features {
+        for feature in self.observer.wanted(0..n_features) {
             let row = pattern.row(feature);
             let sums = sums.get(row.clone()).unwrap_or_default();
             match self.features.get(base + feature) {

@@ -73,9 +73,7 @@ impl<'a> Problem<'a> {
             let mut views = Vec::new();
             for (matrix, pattern) in self.matrices.iter().zip(self.patterns) {
                 self.observer.progress(Stage::Selecting, 0.2 + 0.6 * done / steps);
-                if self.observer.is_cancelled() {
-                    return Err(TrainError::Cancelled);
-                }
+                self.observer.check()?;
                 views.push(self.select_alpha(matrix, pattern, weighting, &settings.alphas));
                 done += 1.0;
             }
@@ -105,8 +103,8 @@ impl<'a> Problem<'a> {
         weighting: Weighting,
         alphas: &[f64],
     ) -> SelectedView<'a> {
-        let weighed = Weighed::new(matrix, weighting);
-        let view = View::new(&weighed, pattern, self.priors.len());
+        let weighed = Weighed::new(matrix, weighting, self.observer);
+        let view = View::new(&weighed, pattern, self.priors.len(), self.observer);
         let mut best = (f64::INFINITY, alphas.first().copied().unwrap_or(1.0));
         if alphas.len() > 1 {
             for group in alphas.chunks(LANES) {
@@ -126,9 +124,7 @@ impl<'a> Problem<'a> {
         let last = alphas.last().copied().unwrap_or(1.0);
         let lanes: [f64; LANES] = std::array::from_fn(|l| alphas.get(l).copied().unwrap_or(last));
         let stride = self.labels.len().div_ceil(N_COMPARED).max(1);
-        let scored = view.scores(lanes, self.folds, |example| {
-            example % stride == 0 && !self.observer.is_cancelled()
-        });
+        let scored = view.scores(lanes, self.folds, |example| example % stride == 0);
         self.losses_at_best_exponents(&scored).into_iter().take(alphas.len()).collect()
     }
 
@@ -164,6 +160,7 @@ impl<'a> Problem<'a> {
         let exponents = exponents.map(|exponent| single(&exponent));
         let parts: Vec<_> = scored
             .par_chunks(CHUNK)
+            .take_any_while(|_| !self.observer.is_cancelled())
             .map(|chunk| {
                 widest(
                     #[inline(always)]
@@ -190,7 +187,8 @@ impl<'a> Problem<'a> {
     fn all_scores(&self, view: &View<'_>, alpha: f64) -> Vec<f32> {
         let n_labels = self.priors.len();
         let mut scores = vec![0.0; self.labels.len() * n_labels];
-        for (example, row) in view.scores([alpha], self.folds, |_| !self.observer.is_cancelled()) {
+        let scored = view.scores([alpha], self.folds, |_| true);
+        for (example, row) in self.observer.wanted(scored) {
             let start = example * n_labels;
             let slots = scores.get_mut(start..start + n_labels).unwrap_or_default();
             slots.iter_mut().zip(row).for_each(|(slot, [score])| *slot = score);

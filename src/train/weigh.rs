@@ -1,10 +1,16 @@
 //! What a feature's occurrence in an example is worth, and the sums of that by label.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::counts::Matrix;
+use super::Observer;
+use super::counts::{BLOCK, Matrix};
 use super::stream::CountedView;
 use crate::model::Weighting;
+
+/// Features whose labels are found together: as many as stay in the processor's cache.
+const PART_FEATURES: u32 = 1 << 17;
 
 /// A view's matrix under one weighting.
 #[derive(Debug)]
@@ -24,15 +30,17 @@ impl<'a> Weighed<'a> {
     /// With [`Weighting::Idf`] a feature that occurs in `df` of `n` examples gets
     /// `ln((1 + n) / (1 + df)) + 1`, as in scikit-learn's `TfidfTransformer(smooth_idf=True)`, and an
     /// example is divided by the root of its summed `square · factor²`.
-    pub(super) fn new(matrix: &'a Matrix, weighting: Weighting) -> Self {
+    pub(super) fn new(matrix: &'a Matrix, weighting: Weighting, observer: &dyn Observer) -> Self {
         let n_features = matrix.n_features();
+        let blocks = observer.wanted(matrix.cells.chunks(BLOCK));
         if weighting == Weighting::Presence {
-            let values = matrix.cells.iter().map(|cell| cell.count).collect();
+            let mut values = Vec::with_capacity(matrix.cells.len());
+            blocks.for_each(|cells| values.extend(cells.iter().map(|cell| cell.count)));
             let scales = vec![1.0; matrix.starts.len().saturating_sub(1)];
             return Self { matrix, factors: vec![1.0; n_features], values, scales };
         }
         let mut frequencies = vec![0u32; n_features];
-        for cell in &matrix.cells {
+        for cell in blocks.flatten() {
             if let Some(frequency) = frequencies.get_mut(cell.feature as usize) {
                 *frequency += 1;
             }
@@ -41,10 +49,12 @@ impl<'a> Weighed<'a> {
         let factors: Vec<f64> =
             frequencies.iter().map(|df| ((1.0 + n) / (1.0 + f64::from(*df))).ln() + 1.0).collect();
         let n_examples = matrix.starts.len().saturating_sub(1);
-        let values = (0..n_examples)
-            .into_par_iter()
-            .flat_map_iter(|example| weighed_row(matrix, &factors, example))
-            .collect();
+        let mut values = vec![0f32; matrix.cells.len()];
+        let rows = matrix.split(&mut values).into_par_iter().enumerate();
+        rows.filter(|_| !observer.is_cancelled()).for_each(|(example, slots)| {
+            let values = weighed_row(matrix, &factors, example);
+            slots.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
+        });
         let scales =
             (0..n_examples).into_par_iter().map(|e| scale_of_known(matrix, &factors, e)).collect();
         Self { matrix, factors, values, scales }
@@ -128,26 +138,28 @@ pub(super) struct Whole {
 
 impl Pattern {
     /// Finds the pairs of feature and label that occur.
-    pub(super) fn new(matrix: &Matrix, labels: &[u16]) -> Self {
-        let mut pairs: Vec<u64> = (0..labels.len())
+    pub(super) fn new(matrix: &Matrix, labels: &[u16], observer: &dyn Observer) -> Self {
+        let mut by_label: Vec<usize> = (0..labels.len()).collect();
+        by_label.sort_by_key(|example| labels.get(*example));
+        let n_features = u32::try_from(matrix.n_features()).unwrap_or(u32::MAX);
+        let pairs: Vec<Vec<u64>> = (0..n_features.div_ceil(PART_FEATURES))
             .into_par_iter()
-            .flat_map_iter(|example| {
-                let label = labels.get(example).copied().unwrap_or_default();
-                matrix.row(example).iter().map(move |cell| pair(cell.feature, label))
+            .take_any_while(|_| !observer.is_cancelled())
+            .map(|part| {
+                let start = part * PART_FEATURES;
+                let features = start..n_features.min(start.saturating_add(PART_FEATURES));
+                pairs_of(features, matrix, (labels, &by_label), observer)
             })
             .collect();
-        let of_cells = pairs.clone();
-        pairs.par_sort_unstable();
-        pairs.dedup();
-        Self::of_pairs(matrix, &pairs, &of_cells)
+        Self::of_pairs(&pairs.concat(), matrix, labels, observer)
     }
 
     /// The pattern of a sample: features occur under the labels under which they occur in the whole.
     pub(super) fn of_sample(
-        matrix: &Matrix,
-        labels: &[u16],
+        (matrix, labels): (&Matrix, &[u16]),
         counted: &CountedView,
         n_labels: usize,
+        observer: &dyn Observer,
     ) -> Self {
         let positions = counted.positions(&matrix.hashes);
         let (mut pairs, mut sums) = (Vec::new(), Vec::new());
@@ -163,19 +175,12 @@ impl Pattern {
                 *total += f64::from(*sum);
             }
         }
-        let of_cells: Vec<u64> = (0..labels.len())
-            .into_par_iter()
-            .flat_map_iter(|example| {
-                let label = labels.get(example).copied().unwrap_or_default();
-                matrix.row(example).iter().map(move |cell| pair(cell.feature, label))
-            })
-            .collect();
         let whole = Whole { sums, totals, n_features: counted.hashes.len(), positions };
-        Self { whole: Some(whole), ..Self::of_pairs(matrix, &pairs, &of_cells) }
+        Self { whole: Some(whole), ..Self::of_pairs(&pairs, matrix, labels, observer) }
     }
 
     /// The pattern of ascending pairs.
-    fn of_pairs(matrix: &Matrix, pairs: &[u64], of_cells: &[u64]) -> Self {
+    fn of_pairs(pairs: &[u64], matrix: &Matrix, labels: &[u16], observer: &dyn Observer) -> Self {
         let mut starts = vec![0u32; matrix.n_features() + 1];
         for pair in pairs {
             if let Some(count) = starts.get_mut(feature_of(*pair) + 1) {
@@ -187,14 +192,21 @@ impl Pattern {
             end += *start;
             *start = end;
         }
-        let position = |pair: &u64| {
-            let feature = feature_of(*pair);
+        let position = |pair: u64| {
+            let feature = feature_of(pair);
             let start = starts.get(feature).map_or(0, |s| *s as usize);
             let end = starts.get(feature + 1).map_or(0, |s| *s as usize);
             let row = pairs.get(start..end).unwrap_or_default();
-            u32::try_from(start + row.partition_point(|p| p < pair)).unwrap_or(u32::MAX)
+            u32::try_from(start + row.partition_point(|p| *p < pair)).unwrap_or(u32::MAX)
         };
-        let entry_of_cell = of_cells.par_iter().map(position).collect();
+        let mut entry_of_cell = vec![0; matrix.cells.len()];
+        let rows = matrix.split(&mut entry_of_cell).into_par_iter().enumerate();
+        rows.filter(|_| !observer.is_cancelled()).for_each(|(example, entries)| {
+            let label = labels.get(example).copied().unwrap_or_default();
+            let cells = matrix.row(example).iter();
+            let positions = cells.map(|cell| position(pair(cell.feature, label)));
+            entries.iter_mut().zip(positions).for_each(|(entry, position)| *entry = position);
+        });
         let labels = pairs.iter().map(|pair| label_of(*pair)).collect();
         Self { starts, labels, entry_of_cell, whole: None }
     }
@@ -257,6 +269,33 @@ impl Pattern {
     }
 }
 
+/// The pairs of some features and the labels they occur under, ascending. The examples are taken label by
+/// label, so that a feature's last label tells whether a pair is new.
+fn pairs_of(
+    features: Range<u32>,
+    matrix: &Matrix,
+    (labels, by_label): (&[u16], &[usize]),
+    observer: &dyn Observer,
+) -> Vec<u64> {
+    let mut last: Vec<Option<u16>> = vec![None; features.len()];
+    let mut pairs = Vec::new();
+    for example in observer.wanted(by_label) {
+        let label = labels.get(*example).copied();
+        let row = matrix.row(*example);
+        let start = row.partition_point(|cell| cell.feature < features.start);
+        let cells = row.iter().skip(start).take_while(|cell| cell.feature < features.end);
+        for cell in cells {
+            let at = (cell.feature - features.start) as usize;
+            if let Some(last) = last.get_mut(at).filter(|last| **last != label) {
+                *last = label;
+                pairs.push(pair(cell.feature, label.unwrap_or_default()));
+            }
+        }
+    }
+    pairs.sort_unstable();
+    pairs
+}
+
 /// Feature and label as one sortable number.
 fn pair(feature: u32, label: u16) -> u64 {
     u64::from(feature) << 16 | u64::from(label)
@@ -297,8 +336,8 @@ mod tests {
                 dataset.examples.iter().map(|e| u16::try_from(e.label).unwrap()).collect();
             for view in View::ALL {
                 let matrix = Matrix::count(&dataset, view, &Unobserved);
-                let weighed = Weighed::new(&matrix, Weighting::Presence);
-                let pattern = Pattern::new(&matrix, &labels);
+                let weighed = Weighed::new(&matrix, Weighting::Presence, &Unobserved);
+                let pattern = Pattern::new(&matrix, &labels, &Unobserved);
                 let whole = pattern.sums(&weighed, 0..labels.len());
                 let mut merged = vec![0.0; whole.len()];
                 for part in order {

@@ -1,12 +1,13 @@
 //! Labels with so few examples that they can hardly be learned, and not be judged.
 
+use crate::train::Observer;
 use crate::train::examples::{Dataset, quoted};
 
 /// Examples that a label should have: one for each of the ten folds.
 const ENOUGH: usize = 10;
 
 /// Returns the line of the first example and a message for each label with too few.
-pub(super) fn find(dataset: &Dataset) -> Vec<(u64, String)> {
+pub(super) fn find(dataset: &Dataset, _: &dyn Observer) -> Vec<(u64, String)> {
     let mut found: Vec<(Option<u64>, usize)> = vec![(None, 0); dataset.labels.len()];
     for example in &dataset.examples {
         if let Some((first, n)) = found.get_mut(example.label) {
@@ -26,6 +27,7 @@ pub(super) fn find(dataset: &Dataset) -> Vec<(u64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Unobserved;
     use crate::train::examples::DatasetBuilder;
 
     #[test]
@@ -42,7 +44,7 @@ mod tests {
             builder.push(line, &text, label).unwrap();
         }
         let message = |label, n| format!("label \"{label}\" has {n}, at least 10 are better");
-        let found = find(&builder.finish());
+        let found = find(&builder.finish(), &Unobserved);
         let expected = [
             (22, message("more", "9 examples")),
             (12, message("nine", "8 examples")),

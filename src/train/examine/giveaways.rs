@@ -19,6 +19,7 @@ use rayon::prelude::*;
 
 use super::marks;
 use crate::features::Analysis;
+use crate::train::Observer;
 use crate::train::exact_tests::{Tally, fisher};
 use crate::train::examples::{Dataset, Example, quoted};
 use crate::train::weigh::real;
@@ -43,11 +44,11 @@ const MAX_CAPITALS_PERCENT: usize = 25;
 const CHUNK: usize = 1024;
 
 /// Returns the first line and a message for each giveaway.
-pub(super) fn find(dataset: &Dataset) -> Vec<(u64, String)> {
+pub(super) fn find(dataset: &Dataset, observer: &dyn Observer) -> Vec<(u64, String)> {
     let step = dataset.examples.len().div_ceil(MAX_EXAMPLES).max(1);
     let examples: Vec<&Example> = dataset.examples.iter().step_by(step).collect();
-    let with_names = capitals_mark_names(&examples);
-    let pairs = pairs(&examples, with_names);
+    let with_names = capitals_mark_names(&examples, observer);
+    let pairs = pairs(&examples, with_names, observer);
     let mut supports = vec![0; dataset.labels.len()];
     for example in &examples {
         supports[example.label] += 1;
@@ -175,10 +176,11 @@ impl Rows<'_> {
 }
 
 /// Returns mark and row, ascending and distinct.
-fn pairs(examples: &[&Example], with_names: bool) -> Vec<(u64, u32)> {
+fn pairs(examples: &[&Example], with_names: bool, observer: &dyn Observer) -> Vec<(u64, u32)> {
     let numbered: Vec<(u32, &Example)> = (0..).zip(examples.iter().copied()).collect();
     let mut pairs: Vec<(u64, u32)> = numbered
         .par_chunks(CHUNK)
+        .take_any_while(|_| !observer.is_cancelled())
         .flat_map_iter(|rows| {
             let mut analysis = Analysis::default();
             let mut pairs = Vec::new();
@@ -195,9 +197,10 @@ fn pairs(examples: &[&Example], with_names: bool) -> Vec<(u64, u32)> {
     pairs
 }
 
-fn capitals_mark_names(examples: &[&Example]) -> bool {
+fn capitals_mark_names(examples: &[&Example], observer: &dyn Observer) -> bool {
     let (n_words, n_capitals) = examples
         .par_chunks(CHUNK)
+        .take_any_while(|_| !observer.is_cancelled())
         .flat_map_iter(|examples| {
             let mut analysis = Analysis::default();
             examples.iter().map(move |e| marks::count_capitals(&mut analysis, &e.text))
@@ -209,6 +212,7 @@ fn capitals_mark_names(examples: &[&Example]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Unobserved;
     use crate::train::examples::DatasetBuilder;
 
     const OPENINGS: [&str; 3] = ["so tell me", "well now then", "hello to you"];
@@ -228,7 +232,7 @@ mod tests {
         }
         let dataset = builder.finish();
         assert_eq!(dataset.examples.len(), 60, "no row repeats another");
-        find(&dataset)
+        find(&dataset, &Unobserved)
     }
 
     #[test]

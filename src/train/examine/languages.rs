@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use whatlang::{Lang, detect};
 
 use crate::features::{Analysis, HashIndex};
+use crate::train::Observer;
 use crate::train::examples::{Dataset, Example};
 
 /// Fewest words of a row that is looked at: of fewer, nothing can be said.
@@ -30,8 +31,8 @@ const MAX_FOREIGN_PERCENT: usize = 10;
 const CHUNK: usize = 1024;
 
 /// Returns line and message of each row whose language is not that of the others.
-pub(super) fn find(dataset: &Dataset) -> Vec<(u64, String)> {
-    let foreign = foreign(dataset);
+pub(super) fn find(dataset: &Dataset, observer: &dyn Observer) -> Vec<(u64, String)> {
+    let foreign = foreign(dataset, observer);
     // Telling a language takes long, and most data has no such row.
     if foreign.is_empty() {
         return Vec::new();
@@ -42,15 +43,16 @@ pub(super) fn find(dataset: &Dataset) -> Vec<(u64, String)> {
             (other_language(&example.text, common)?.eng_name(), common.eng_name());
         Some((example.line, format!("looks like {other}, most rows are in {common}")))
     };
-    let found: Vec<(u64, String)> = foreign.par_iter().filter_map(message).collect();
+    let wanted = foreign.par_iter().take_any_while(|_| !observer.is_cancelled());
+    let found: Vec<(u64, String)> = wanted.filter_map(message).collect();
     let is_rare = found.len() * 100 <= dataset.examples.len() * MAX_FOREIGN_PERCENT;
     if is_rare { found } else { Vec::new() }
 }
 
 /// The rows that hardly have a word that stands in others.
-fn foreign(dataset: &Dataset) -> Vec<&Example> {
-    let known = known_words(dataset);
-    let chunks = dataset.examples.par_chunks(CHUNK);
+fn foreign<'a>(dataset: &'a Dataset, observer: &dyn Observer) -> Vec<&'a Example> {
+    let known = known_words(dataset, observer);
+    let chunks = dataset.examples.par_chunks(CHUNK).take_any_while(|_| !observer.is_cancelled());
     let foreign = chunks.flat_map_iter(|examples| {
         let mut analysis = Analysis::default();
         let known = &known;
@@ -99,9 +101,9 @@ fn is_foreign(words: &[(u64, usize)], known: &HashIndex) -> bool {
 }
 
 /// The words of several rows.
-fn known_words(dataset: &Dataset) -> HashIndex {
+fn known_words(dataset: &Dataset, observer: &dyn Observer) -> HashIndex {
     let least = (dataset.examples.len() / ONE_IN).max(2);
-    let chunks = dataset.examples.par_chunks(CHUNK);
+    let chunks = dataset.examples.par_chunks(CHUNK).take_any_while(|_| !observer.is_cancelled());
     let in_rows = chunks.flat_map_iter(|examples| {
         let mut analysis = Analysis::default();
         examples.iter().flat_map(move |example| {
@@ -122,6 +124,7 @@ fn known_words(dataset: &Dataset) -> HashIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Unobserved;
     use crate::train::examples::DatasetBuilder;
 
     fn found(rows: &[String]) -> Vec<(u64, String)> {
@@ -129,7 +132,7 @@ mod tests {
         for (line, text) in (2..).zip(rows) {
             builder.push(line, text, "x").unwrap();
         }
-        find(&builder.finish())
+        find(&builder.finish(), &Unobserved)
     }
 
     fn english() -> Vec<String> {

@@ -18,8 +18,9 @@ pub(super) use suspects::suspects;
 use super::examples::{DataReport, Dataset, Finding, FindingCode};
 use super::{Observer, TrainError};
 
-/// Looks for one kind of finding: lines, each with what is to be said of it.
-type Look = fn(&Dataset) -> Vec<(u64, String)>;
+/// Looks for one kind of finding: lines, each with what is to be said of it. Looks no further once the
+/// observer has cancelled.
+type Look = fn(&Dataset, &dyn Observer) -> Vec<(u64, String)>;
 
 /// Returns the report of a dataset with what a look at its texts and labels adds: near duplicates, rows in
 /// another script or language than the others, labels with few examples, giveaways.
@@ -36,10 +37,9 @@ pub fn examine(dataset: &Dataset, observer: &dyn Observer) -> Result<DataReport,
         (FindingCode::Giveaway, giveaways::find),
     ];
     for (code, find) in steps {
-        if observer.is_cancelled() {
-            return Err(TrainError::Cancelled);
-        }
-        add(&mut report, code, find(dataset));
+        let found = find(dataset, observer);
+        observer.check()?;
+        add(&mut report, code, found);
     }
     let near = near_duplicates::find(dataset, observer)?;
     add(&mut report, FindingCode::NearDuplicate, near);

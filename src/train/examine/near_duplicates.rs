@@ -35,13 +35,11 @@ pub(super) fn find(
     dataset: &Dataset,
     observer: &dyn Observer,
 ) -> Result<Vec<(u64, String)>, TrainError> {
-    let shingles = Shingles::of(dataset);
+    let shingles = Shingles::of(dataset, observer);
     let mut earlier_of: BTreeMap<u32, u32> = BTreeMap::new();
     for band in 0..N_BANDS {
-        if observer.is_cancelled() {
-            return Err(TrainError::Cancelled);
-        }
-        for (later, earlier) in shingles.near_pairs(band) {
+        observer.check()?;
+        for (later, earlier) in shingles.near_pairs(band, observer) {
             let known = earlier_of.entry(later).or_insert(earlier);
             *known = earlier.min(*known);
         }
@@ -63,10 +61,11 @@ struct Shingles {
 }
 
 impl Shingles {
-    fn of(dataset: &Dataset) -> Self {
+    fn of(dataset: &Dataset, observer: &dyn Observer) -> Self {
         let chunks: Vec<Vec<Vec<u32>>> = dataset
             .examples
             .par_chunks(CHUNK)
+            .take_any_while(|_| !observer.is_cancelled())
             .map(|examples| {
                 let mut analysis = Analysis::default();
                 examples.iter().map(|example| shingles(&mut analysis, &example.text)).collect()
@@ -90,10 +89,11 @@ impl Shingles {
 
     /// Returns pairs (later, earlier) of texts that agree in a band and are near indeed. Of the texts
     /// that agree each is compared with the first of them and with the one before it.
-    fn near_pairs(&self, band: u64) -> Vec<(u32, u32)> {
+    fn near_pairs(&self, band: u64, observer: &dyn Observer) -> Vec<(u32, u32)> {
         let n_texts = u32::try_from(self.starts.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let mut keys: Vec<(u64, u32)> = (0..n_texts)
             .into_par_iter()
+            .take_any_while(|_| !observer.is_cancelled())
             .filter(|position| !self.text(*position).is_empty())
             .map(|position| (self.key(position, band), position))
             .collect();

@@ -5,14 +5,20 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use unicode_script::{Script, UnicodeScript};
 
+use crate::train::Observer;
 use crate::train::examples::Dataset;
 
 /// Share of the rows, in percent, that must have the same script before another one stands out.
 const MAJORITY_PERCENT: usize = 90;
 
 /// Returns line and message of each row whose script is not that of the others, where there is one.
-pub(super) fn find(dataset: &Dataset) -> Vec<(u64, String)> {
-    let scripts: Vec<_> = dataset.examples.par_iter().map(|e| dominant(&e.text)).collect();
+pub(super) fn find(dataset: &Dataset, observer: &dyn Observer) -> Vec<(u64, String)> {
+    let scripts: Vec<_> = dataset
+        .examples
+        .par_iter()
+        .take_any_while(|_| !observer.is_cancelled())
+        .map(|example| dominant(&example.text))
+        .collect();
     let mut counts = BTreeMap::new();
     for script in scripts.iter().flatten() {
         counts.entry(script.short_name()).or_insert((0, *script)).0 += 1;
@@ -64,6 +70,7 @@ fn script_of(c: char) -> Script {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::Unobserved;
     use crate::train::examples::DatasetBuilder;
 
     fn found(rows: &[&str]) -> Vec<(u64, String)> {
@@ -71,7 +78,7 @@ mod tests {
         for (line, (text, label)) in (2..).zip(rows.iter().zip(["a", "b"].into_iter().cycle())) {
             builder.push(line, text, label).unwrap();
         }
-        find(&builder.finish())
+        find(&builder.finish(), &Unobserved)
     }
 
     fn latin(n: usize) -> Vec<String> {

@@ -47,8 +47,8 @@ fn in_memory(dataset: &Dataset, view: View) -> Option<CountedView> {
     let labels: Vec<u16> =
         dataset.examples.iter().map(|e| u16::try_from(e.label).unwrap()).collect();
     let matrix = Matrix::count(dataset, view, &Unobserved);
-    let pattern = Pattern::new(&matrix, &labels);
-    let weighed = Weighed::new(&matrix, Weighting::Presence);
+    let pattern = Pattern::new(&matrix, &labels, &Unobserved);
+    let weighed = Weighed::new(&matrix, Weighting::Presence, &Unobserved);
     let sums = pattern.sums(&weighed, 0..labels.len());
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole numbers")]
     let sums = sums.iter().map(|sum| *sum as u32).collect();
@@ -79,7 +79,7 @@ proptest! {
             let expected = in_memory(&whole, view);
             prop_assert_eq!(counted.view(view), expected.as_ref());
         }
-        prop_assert_eq!(counted.vocabulary, vocabulary(&whole));
+        prop_assert_eq!(counted.vocabulary, vocabulary(&whole, &Unobserved));
         prop_assert_eq!(counted.n_dropped, 0);
     }
 
