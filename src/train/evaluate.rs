@@ -57,7 +57,7 @@ pub(super) fn summarise(
     method: Method,
     data_digest: &str,
 ) -> Evaluation {
-    let by_label: Vec<_> = (0..labels.len()).map(|l| judge_label(labels, judged, l)).collect();
+    let by_label = judge_labels(labels, judged);
     let supported: Vec<_> = by_label.iter().filter(|l| l.support > 0).collect();
     Evaluation {
         example_count: judged.len() as u64,
@@ -73,19 +73,34 @@ pub(super) fn summarise(
     }
 }
 
-fn judge_label(labels: &[String], judged: &[Judged], label: usize) -> LabelEvaluation {
-    let count = |wanted: &dyn Fn(&Judged) -> bool| judged.iter().filter(|j| wanted(j)).count();
-    let given = count(&|j| j.given == label);
-    let support = count(&|j| j.right == Some(label));
-    let hits = count(&|j| j.given == label && j.is_right());
-    let ratio = |n: usize, of: usize| if of == 0 { 0.0 } else { real(n) / real(of) };
-    LabelEvaluation {
-        label: labels.get(label).cloned().unwrap_or_default(),
-        precision: ratio(hits, given),
-        recall: ratio(hits, support),
-        f1: ratio(2 * hits, given + support),
-        support: support as u64,
+/// How often a label was given, was right, and both.
+#[derive(Debug, Clone, Copy, Default)]
+struct LabelCounts {
+    given: usize,
+    support: usize,
+    hits: usize,
+}
+
+fn judge_labels(labels: &[String], judged: &[Judged]) -> Vec<LabelEvaluation> {
+    let mut counts = vec![LabelCounts::default(); labels.len()];
+    for j in judged {
+        if let Some(of_given) = counts.get_mut(j.given) {
+            of_given.given += 1;
+            of_given.hits += usize::from(j.is_right());
+        }
+        if let Some(of_right) = j.right.and_then(|right| counts.get_mut(right)) {
+            of_right.support += 1;
+        }
     }
+    let ratio = |n: usize, of: usize| if of == 0 { 0.0 } else { real(n) / real(of) };
+    let evaluation = |(label, counts): (&String, LabelCounts)| LabelEvaluation {
+        label: label.clone(),
+        precision: ratio(counts.hits, counts.given),
+        recall: ratio(counts.hits, counts.support),
+        f1: ratio(2 * counts.hits, counts.given + counts.support),
+        support: counts.support as u64,
+    };
+    labels.iter().zip(counts).map(evaluation).collect()
 }
 
 fn confusion(labels: &[String], judged: &[Judged]) -> Vec<ConfusionCell> {
