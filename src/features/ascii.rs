@@ -6,7 +6,7 @@
 
 /// Where a token stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Place {
+pub(super) struct Found {
     pub(super) start: u32,
     pub(super) end: u32,
     /// Whether it has a digit.
@@ -16,7 +16,7 @@ pub(super) struct Place {
 /// Finds tokens. Keeps its buffers.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Finder {
-    places: Vec<Place>,
+    places: Vec<Found>,
     n_begun: usize,
     n_ended: usize,
 }
@@ -32,7 +32,7 @@ struct Carry {
 
 impl Finder {
     /// The tokens of a text, which must be ASCII and shorter than 4 GiB.
-    pub(super) fn find(&mut self, text: &[u8]) -> &[Place] {
+    pub(super) fn find(&mut self, text: &[u8]) -> &[Found] {
         (self.n_begun, self.n_ended) = (0, 0);
         let mut carry = Carry::default();
         let mut base = 0;
@@ -58,7 +58,7 @@ impl Finder {
         let mut starts = word & !before | other;
         let room = self.n_begun + 64;
         if self.places.len() < room {
-            self.places.resize(2 * room, Place::default());
+            self.places.resize(2 * room, Found::default());
         }
         let n_starts = starts.count_ones() as usize;
         for place in self.places.iter_mut().skip(self.n_begun).take(n_starts) {
@@ -149,7 +149,7 @@ mod tests {
                 let text = format!("{before}{}{digit}", "a".repeat(n));
                 let len = |text: &str| u32::try_from(text.len()).expect("short");
                 let last =
-                    Place { start: len(before), end: len(&text), has_digit: !digit.is_empty() };
+                    Found { start: len(before), end: len(&text), has_digit: !digit.is_empty() };
                 let mut finder = Finder::default();
                 for end in ["", ".", " ", " b"] {
                     let text = format!("{text}{end}");

@@ -10,22 +10,64 @@ const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Returns the hash of a token from its folded text.
 #[must_use]
 pub fn token(folded: &str) -> u64 {
-    bytes(folded.as_bytes())
+    xxhash_rust::xxh3::xxh3_64(folded.as_bytes())
 }
 
-/// The same for what is known to be text.
-#[inline]
-pub(super) fn bytes(folded: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(folded)
+/// Returns the key of a token, to look it up by in a table that is made when a model is loaded. Unlike
+/// [`token`] it is no part of the file format and is found without a branch for nearly every token: up to
+/// 16 bytes it is the upper half of a 128-bit product, xored onto the lower, of the token's two halves.
+#[must_use]
+pub fn key(folded: &str) -> u64 {
+    let mut short = [0; SHORT];
+    match short.get_mut(..folded.len()) {
+        Some(start) => {
+            start.copy_from_slice(folded.as_bytes());
+            key_within(&short, 0, folded.len())
+        }
+        None => token(folded),
+    }
 }
+
+/// The key of a token that stands in a buffer with at least 16 bytes behind it.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "the two halves of the bytes")]
+pub(super) fn key_within(buffer: &[u8], start: usize, end: usize) -> u64 {
+    let bytes = buffer.get(start..).and_then(<[u8]>::first_chunk::<SHORT>);
+    match (bytes, SHORT_MASKS.get(end.wrapping_sub(start))) {
+        (Some(bytes), Some(mask)) => {
+            let bytes = u128::from_le_bytes(*bytes) & mask;
+            fold(u128::from(bytes as u64 ^ KEYS[0]) * u128::from((bytes >> 64) as u64 ^ KEYS[1]))
+        }
+        _ => xxhash_rust::xxh3::xxh3_64(buffer.get(start..end).unwrap_or_default()),
+    }
+}
+
+/// Most bytes of a token whose key is a product.
+const SHORT: usize = 16;
+/// Any bits, with the uppermost of a byte set, so that no ASCII text makes a factor 0.
+const KEYS: [u64; 2] = [0xd6e8_feb8_6659_fd93, 0xa076_1d64_78bd_642f];
+/// By length: the bytes of a token.
+const SHORT_MASKS: [u128; SHORT + 1] = {
+    let mut masks = [u128::MAX; SHORT + 1];
+    let mut len = 0;
+    while len < SHORT {
+        masks[len] = (1 << (8 * len)) - 1;
+        len += 1;
+    }
+    masks
+};
 
 /// Takes one more item into the hash of a sequence: the 128-bit product of `sequence ^ item` and a
 /// constant, its upper half xored onto its lower.
 #[inline]
 #[must_use]
-#[allow(clippy::cast_possible_truncation, reason = "the two halves of a 128-bit product")]
 pub fn extend(sequence: u64, item: u64) -> u64 {
-    let product = u128::from(sequence ^ item) * u128::from(MULTIPLIER);
+    fold(u128::from(sequence ^ item) * u128::from(MULTIPLIER))
+}
+
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "the two halves of a 128-bit product")]
+fn fold(product: u128) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 

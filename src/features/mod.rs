@@ -5,13 +5,17 @@
 //!
 //! - `normalise`: NFKC and what becomes of each character's place in the sentence.
 //! - `characters`: what there is to know about each character.
-//! - `tokens`: runs of word characters, single marks, their shapes.
-//! - `ascii`: the same for ASCII, many characters at a time.
+//! - `tokens`: runs of word characters, single marks. `unicode`: how they are found in any text, `ascii`: in
+//!   ASCII, many characters at a time.
+//! - `shapes`: what stands for names and numbers.
+//! - `analysis`: all that is known of a sentence.
 //! - [`hash`]: the hash of a token and of a sequence, part of the model file's format.
 //! - `views`: the families of n-grams.
-//! - `ngrams`: those of a sentence, each once in its view. `sequence`, `repeats`: how.
+//! - `sequence`: items in a row and the hashes of their n-grams.
+//! - `ngrams`: those of a sentence, each once in its view. `repeats`: how.
 //! - `index`: from a hash to a position.
 
+mod analysis;
 mod ascii;
 mod characters;
 pub mod hash;
@@ -20,12 +24,17 @@ mod ngrams;
 mod normalise;
 mod repeats;
 mod sequence;
+mod shapes;
 mod tokens;
+mod unicode;
 mod views;
 
+pub use analysis::{Analysis, Token};
 pub use index::HashIndex;
-pub use ngrams::{Ngrams, Singles, TOKEN_VIEWS, TokenCounts};
-pub use tokens::{Analysis, Token};
+pub use ngrams::Ngrams;
+pub use sequence::Items;
+pub use shapes::{Mark, Shape, find_shapes};
+pub use tokens::Tokens;
 #[cfg(test)]
 pub(crate) use views::character_sequence;
 pub use views::{Gram, View, for_each_character_ngram};

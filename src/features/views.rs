@@ -4,8 +4,8 @@
 //! n > 1. The character view sees each token alone, padded with a space on both sides, so that a
 //! token's features depend on the token alone.
 
-use super::tokens::{Analysis, Mark, Shape};
-use super::{Span, hash};
+use super::shapes::{Mark, Shape};
+use super::{Analysis, Span, hash};
 
 /// How the start of a sentence is written in a feature.
 const BOUNDARY_START: &str = "<s>";
@@ -116,7 +116,7 @@ impl View {
             Self::Word3 => ngrams(self, tokens, |t| t.hash, 3, &mut each),
             Self::Shape => {
                 for n in 1..=3 {
-                    ngrams(self, &analysis.shapes, |s| s.hash, n, &mut each);
+                    ngrams(self, &analysis.shapes, |s| analysis.shape_hash(s), n, &mut each);
                 }
             }
             Self::Character => {
@@ -161,15 +161,15 @@ impl View {
         Some(Span { start: first.span.start, end: last.span.end })
     }
 
-    /// The hash of the token that an n-gram is, if it is one token as it stands.
+    /// The place among the tokens of the one that an n-gram is, if it is one token as it stands.
     #[must_use]
-    pub fn token(self, analysis: &Analysis, gram: Gram) -> Option<u64> {
+    pub fn token(self, analysis: &Analysis, gram: Gram) -> Option<usize> {
         let at = (gram.start as usize).checked_sub(1).filter(|_| gram.len == 1)?;
         match self {
-            Self::Word1 | Self::Character => analysis.tokens().get(at).map(|token| token.hash),
+            Self::Word1 | Self::Character => Some(at),
             Self::Shape => {
                 let shape = analysis.shapes.get(at)?;
-                (shape.mark == Mark::Word).then_some(shape.hash)
+                (shape.mark == Mark::Word).then_some(shape.first as usize)
             }
             Self::Word2 | Self::Word3 => None,
         }

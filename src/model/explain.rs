@@ -6,7 +6,7 @@ use super::rows::Row;
 use super::score::{best, row_value, scale};
 use super::table::{RowSum, Table};
 use super::{Contribution, Explanation};
-use crate::features::{Analysis, Gram, Span, View};
+use crate::features::{Analysis, Gram, Span, View, hash};
 
 /// Most contributions that are listed; the others are summed up.
 const MAX_CONTRIBUTIONS: usize = 50;
@@ -74,8 +74,9 @@ impl Pair<'_> {
     }
 
     fn row(&self, view: View, analysis: &Analysis, (hash, gram): (u64, Gram)) -> Option<Row<'_>> {
-        let token = view.token(analysis, gram);
-        let of_token = token.and_then(|token| self.table.tokens.get(token, view));
+        let token = view.token(analysis, gram).and_then(|at| analysis.tokens().get(at));
+        let key = token.map(|token| hash::key(analysis.folded(token)));
+        let of_token = key.and_then(|key| self.table.tokens.get(key, view));
         of_token.or_else(|| self.table.ngrams.get(hash))
     }
 
@@ -99,14 +100,14 @@ impl Pair<'_> {
         let mut by_token: BTreeMap<u64, Found> = BTreeMap::new();
         let (mut sum, mut square) = (RowSum::default(), 0.0);
         for (token, gram) in analysis.tokens().iter().zip(Gram::tokens()) {
-            let (log_odds, token_square) =
-                if let Some(row) = self.table.tokens.get(token.hash, View::Character) {
-                    (self.log_odds(&row, View::Character), row.square)
-                } else {
-                    sum.reset(self.table.n_labels());
-                    self.table.sum_character_rows(analysis.folded(token), 1.0, &mut sum);
-                    (self.log_odds_of_sum(&sum), sum.square)
-                };
+            let (log_odds, token_square) = if let Some(row) = self.token_row(analysis.folded(token))
+            {
+                (self.log_odds(&row, View::Character), row.square)
+            } else {
+                sum.reset(self.table.n_labels());
+                self.table.sum_character_rows(analysis.folded(token), 1.0, &mut sum);
+                (self.log_odds_of_sum(&sum), sum.square)
+            };
             square += token_square;
             let found = by_token.entry(token.hash).or_insert_with(|| Found {
                 log_odds: 0.0,
@@ -117,6 +118,10 @@ impl Pair<'_> {
             found.spans.push(token.span);
         }
         (by_token.into_values().collect(), square)
+    }
+
+    fn token_row(&self, folded: &str) -> Option<Row<'_>> {
+        self.table.tokens.get(hash::key(folded), View::Character)
     }
 
     fn log_odds(&self, row: &Row<'_>, view: View) -> f64 {

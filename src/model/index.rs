@@ -5,6 +5,8 @@
 //! gives the place of most known ones. Many hashes are looked up in two passes, so that what one waits for
 //! from memory is on its way while others are looked at.
 
+use super::met::Met;
+
 /// Hashes a bucket on average. A bucket has room for eight prints.
 const MEAN_HASHES: usize = 4;
 const PRINTS: u32 = 8;
@@ -40,9 +42,12 @@ const EMPTY_BUCKET: Bucket = Bucket { prints: EMPTY as u64 * ONES, start: 0 };
 #[derive(Debug, Default)]
 pub(super) struct Finder {
     candidates: Vec<Candidate>,
-    found: Vec<Found>,
+    /// Of the known hashes: which of all they are, and their positions.
+    nths: Vec<u32>,
+    positions: Vec<u32>,
     n_found: usize,
     n_hashes: usize,
+    met: Met,
 }
 
 /// A hash with the position that is most probably its.
@@ -53,20 +58,17 @@ struct Candidate {
     nth: u32,
 }
 
-/// A known hash.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Found {
-    /// Its position.
-    pub(super) position: u32,
-    /// Which of the hashes that were looked up it is.
-    pub(super) nth: u32,
-}
-
 impl Finder {
-    /// The known hashes, in order.
+    /// The known hashes, in order: which of all they are, and their positions.
     #[inline]
-    pub(super) fn found(&self) -> &[Found] {
-        self.found.get(..self.n_found).unwrap_or_default()
+    pub(super) fn found(&self) -> impl Iterator<Item = (u32, u32)> {
+        let nths = self.nths.get(..self.n_found).unwrap_or_default();
+        nths.iter().copied().zip(self.positions.iter().copied())
+    }
+
+    /// The positions of the known hashes.
+    pub(super) fn positions(&self) -> &[u32] {
+        self.positions.get(..self.n_found).unwrap_or_default()
     }
 
     /// Leaves in `unknown` which of the hashes are not known.
@@ -76,10 +78,9 @@ impl Finder {
             return;
         }
         let mut next = 0;
-        for found in self.found() {
-            let nth = found.nth as usize;
-            unknown.extend(next..nth);
-            next = nth + 1;
+        for (nth, _) in self.found() {
+            unknown.extend(next..nth as usize);
+            next = nth as usize + 1;
         }
         unknown.extend(next..self.n_hashes);
     }
@@ -88,7 +89,8 @@ impl Finder {
         self.n_hashes = n_hashes;
         if self.candidates.len() < n_hashes {
             self.candidates.resize(n_hashes, Candidate::default());
-            self.found.resize(n_hashes, Found::default());
+            self.nths.resize(n_hashes, 0);
+            self.positions.resize(n_hashes, 0);
         }
     }
 }
@@ -116,27 +118,46 @@ impl Index {
 
     /// The position of a hash.
     pub(super) fn position(&self, hash: u64) -> Option<usize> {
-        let (mut candidate, mut found) = ([Candidate::default()], [Found::default()]);
-        let n_candidates = self.candidates(&[hash], &mut candidate);
-        let n_found = self.found(candidate.get(..n_candidates)?, &mut found);
-        found.get(..n_found)?.first().map(|found| found.position as usize)
+        let mut candidate = [Candidate::default()];
+        let n = self.candidates(std::iter::once(hash), &mut candidate);
+        let position = self.confirm(candidate.get(..n)?.first()?)?;
+        Some(position as usize)
+    }
+
+    /// Number of hashes.
+    pub(super) fn len(&self) -> usize {
+        self.hashes.len()
     }
 
     /// Looks up many hashes.
     pub(super) fn find(&self, hashes: &[u64], finder: &mut Finder) {
         finder.make_room(hashes.len());
+        let n_candidates = self.candidates(hashes.iter().copied(), &mut finder.candidates);
+        let candidates = finder.candidates.get(..n_candidates).unwrap_or_default();
+        finder.n_found = self.known(candidates, &mut finder.nths, &mut finder.positions);
+    }
+
+    /// Looks up many hashes. Returns the positions of those that are known, each once.
+    pub(super) fn find_distinct<'a>(
+        &self,
+        hashes: impl ExactSizeIterator<Item = u64>,
+        finder: &'a mut Finder,
+    ) -> &'a [u32] {
+        finder.make_room(hashes.len());
+        finder.met.make_room(self.hashes.len());
         let n_candidates = self.candidates(hashes, &mut finder.candidates);
         let candidates = finder.candidates.get(..n_candidates).unwrap_or_default();
-        finder.n_found = self.found(candidates, &mut finder.found);
+        let n = self.distinct(candidates, &mut finder.positions, &mut finder.met);
+        finder.positions.get(..n).unwrap_or_default()
     }
 
     /// Writes the hashes that the prints let pass; how many there are. A function of its own, so that what
     /// the loop needs stays in registers.
     #[inline(never)]
-    fn candidates(&self, hashes: &[u64], candidates: &mut [Candidate]) -> usize {
+    fn candidates(&self, hashes: impl Iterator<Item = u64>, candidates: &mut [Candidate]) -> usize {
         let mut n = 0;
         // Without a branch on what the prints say: it would be guessed wrong half of the time.
-        for (nth, &hash) in (0..).zip(hashes) {
+        for (nth, hash) in (0..).zip(hashes) {
             let Bucket { prints, start } = self.bucket(hash);
             let matches = matches(prints, hash);
             if let Some(to) = candidates.get_mut(n) {
@@ -149,21 +170,43 @@ impl Index {
         n
     }
 
-    /// Writes the candidates that are known; how many there are.
+    /// Writes which candidates are known, and their positions; how many there are.
     #[inline(never)]
-    fn found(&self, candidates: &[Candidate], found: &mut [Found]) -> usize {
+    fn known(&self, candidates: &[Candidate], nths: &mut [u32], positions: &mut [u32]) -> usize {
         let mut n = 0;
-        for &Candidate { hash, mut position, nth } in candidates {
-            if self.hashes.get(position as usize) != Some(&hash) {
-                let Some(elsewhere) = self.search(hash) else { continue };
-                position = low_bits(elsewhere as u64);
-            }
-            if let Some(to) = found.get_mut(n) {
-                *to = Found { position, nth };
+        for candidate in candidates {
+            let Some(found) = self.confirm(candidate) else { continue };
+            if let (Some(nth), Some(position)) = (nths.get_mut(n), positions.get_mut(n)) {
+                (*nth, *position) = (candidate.nth, found);
             }
             n += 1;
         }
         n
+    }
+
+    /// Writes the positions of the candidates that are known, each once; how many there are. `met` is empty
+    /// before and after.
+    #[inline(never)]
+    fn distinct(&self, candidates: &[Candidate], positions: &mut [u32], met: &mut Met) -> usize {
+        let mut n = 0;
+        for candidate in candidates {
+            let Some(position) = self.confirm(candidate) else { continue };
+            if let Some(to) = positions.get_mut(n) {
+                *to = position;
+            }
+            n += usize::from(met.insert(position));
+        }
+        positions.iter().take(n).for_each(|position| met.forget(*position));
+        n
+    }
+
+    /// The position of a candidate that is known.
+    #[inline]
+    fn confirm(&self, candidate: &Candidate) -> Option<u32> {
+        if self.hashes.get(candidate.position as usize) == Some(&candidate.hash) {
+            return Some(candidate.position);
+        }
+        self.search(candidate.hash).map(|at| low_bits(at as u64))
     }
 
     #[inline]
@@ -248,7 +291,7 @@ mod tests {
                 index.find(&asked[..n], &mut finder);
                 let mut unknown = Vec::new();
                 finder.unknown(&mut unknown);
-                let mut found = finder.found().iter().map(|found| (found.nth as usize, found.position as usize));
+                let mut found = finder.found().map(|(nth, at)| (nth as usize, at as usize));
                 for (nth, wanted) in wanted[..n].iter().enumerate() {
                     match wanted {
                         Some(at) => prop_assert_eq!(found.next(), Some((nth, *at))),
@@ -256,7 +299,20 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(found.next(), None);
-                prop_assert_eq!(unknown.len() + finder.found().len(), n);
+                prop_assert_eq!(unknown.len() + finder.positions().len(), n);
+            }
+        }
+
+        #[test]
+        fn what_is_asked_twice_is_found_once(known in hashes(), others in hashes()) {
+            let index = Index::new(known.clone());
+            let asked: Vec<u64> = others.iter().chain(&known).chain(&known).copied().collect();
+            let mut finder = Finder::default();
+            for _ in 0..2 {
+                let found = index.find_distinct(asked.iter().copied(), &mut finder);
+                let mut found: Vec<_> = found.iter().map(|at| known[*at as usize]).collect();
+                found.sort_unstable();
+                prop_assert_eq!(&found, &known);
             }
         }
     }
@@ -268,7 +324,7 @@ mod tests {
         known.sort_unstable();
         let index = Index::new(known);
         let unknown: Vec<u64> = (10_000..20_000).map(spread_out).collect();
-        let n_passed = index.candidates(&unknown, &mut [Candidate::default(); 10_000]);
+        let n_passed = index.candidates(unknown.into_iter(), &mut [Candidate::default(); 10_000]);
         assert!(n_passed < 500, "{n_passed} of 10,000 pass");
     }
 }

@@ -21,6 +21,8 @@ mod evaluation;
 mod explain;
 mod formula;
 mod index;
+mod known;
+mod met;
 mod metadata;
 mod parts;
 mod rows;

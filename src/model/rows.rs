@@ -152,21 +152,28 @@ impl Rows {
         self.index.position(hash).map(|at| self.row(at))
     }
 
-    /// Adds the rows of those of the hashes that have one to `sum`.
-    pub(super) fn sum(&self, hashes: &[u64], finder: &mut Finder, sum: &mut RowSum) {
-        self.index.find(hashes, finder);
-        if let Numbers::Dense { numbers, n_labels, stride } = &self.numbers {
-            match stride {
-                3 => return add_dense::<3>(numbers, *n_labels, finder, sum),
-                4 => return add_dense::<4>(numbers, *n_labels, finder, sum),
-                5 => return add_dense::<5>(numbers, *n_labels, finder, sum),
-                6 => return add_dense::<6>(numbers, *n_labels, finder, sum),
-                7 => return add_dense::<7>(numbers, *n_labels, finder, sum),
-                _ => {}
+    /// Adds the rows of those of the hashes that have one to `sum`, each once.
+    pub(super) fn sum(
+        &self,
+        hashes: impl ExactSizeIterator<Item = u64>,
+        finder: &mut Finder,
+        sum: &mut RowSum,
+    ) {
+        let positions = self.index.find_distinct(hashes, finder);
+        match &self.numbers {
+            Numbers::Dense { numbers, n_labels, stride } => {
+                let mut totals = [0.0; MAX_STRIDE];
+                add_dense(numbers, *stride, positions, &mut totals);
+                let (values, others) = totals.split_at_checked(*n_labels).unwrap_or_default();
+                sum.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                sum.mass += others.first().copied().unwrap_or_default();
+                sum.square += others.get(1).copied().unwrap_or_default();
             }
-        }
-        for found in finder.found() {
-            sum.add(&self.row(found.position as usize), 1.0, 1.0);
+            Numbers::Sparse { .. } => {
+                for position in positions {
+                    sum.add(&self.row(*position as usize), 1.0, 1.0);
+                }
+            }
         }
     }
 
@@ -227,20 +234,40 @@ fn sparse<'a>(rows: impl Iterator<Item = NewRow<'a>>) -> Numbers {
     Numbers::Sparse { places, entries }
 }
 
-/// Adds the found rows of `N` numbers each to `sum`.
-fn add_dense<const N: usize>(numbers: &[f32], n_labels: usize, finder: &Finder, sum: &mut RowSum) {
+/// Most numbers of a row that has a value for each label: also a mass and a square.
+const MAX_STRIDE: usize = FEW_LABELS + 2;
+
+/// Adds the rows of `stride` numbers each that stand at some positions to `totals`.
+pub(super) fn add_dense(numbers: &[f32], stride: usize, positions: &[u32], totals: &mut [f64]) {
+    match stride {
+        2 => add_wide::<2>(numbers, positions, totals),
+        3 => add_wide::<3>(numbers, positions, totals),
+        4 => add_wide::<4>(numbers, positions, totals),
+        5 => add_wide::<5>(numbers, positions, totals),
+        6 => add_wide::<6>(numbers, positions, totals),
+        7 => add_wide::<7>(numbers, positions, totals),
+        _ => {
+            for position in positions {
+                let start = *position as usize * stride;
+                let row = numbers.get(start..start + stride).unwrap_or_default();
+                let pairs = totals.iter_mut().zip(row);
+                pairs.for_each(|(total, number)| *total += f64::from(*number));
+            }
+        }
+    }
+}
+
+/// The same for rows of `N` numbers, whose sums stay in registers.
+fn add_wide<const N: usize>(numbers: &[f32], positions: &[u32], totals: &mut [f64]) {
     let (rows, _) = numbers.as_chunks::<N>();
     let mut sums = [0.0; N];
-    for found in finder.found() {
-        let Some(row) = rows.get(found.position as usize) else { continue };
+    for position in positions {
+        let Some(row) = rows.get(*position as usize) else { continue };
         for (sum, number) in sums.iter_mut().zip(row) {
             *sum += f64::from(*number);
         }
     }
-    let (values, others) = sums.split_at_checked(n_labels).unwrap_or_default();
-    sum.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-    sum.mass += others.first().copied().unwrap_or_default();
-    sum.square += others.get(1).copied().unwrap_or_default();
+    totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
 }
 
 #[cfg(test)]
@@ -256,7 +283,7 @@ mod tests {
         let values: Vec<[f32; 1]> = (0u16..5_002).map(|n| [f32::from(n)]).collect();
         let total: f64 = values.iter().map(|[value]| f64::from(*value)).sum();
         for (n_labels, has_squares) in
-            [2, 3, 4, 5, 6, 8, 9, 150].into_iter().flat_map(|n| [(n, false), (n, true)])
+            [2, 3, 4, 5, 6, 7, 8, 9, 150].into_iter().flat_map(|n| [(n, false), (n, true)])
         {
             let (mass, square) = (2.0, if has_squares { 3.0 } else { 0.0 });
             let row = |(hash, values): (&u64, &'static [f32])| NewRow {
@@ -275,7 +302,7 @@ mod tests {
                 assert_eq!((row.entry(0), row.entry(1)), (0.0, f64::from(*value)));
             }
             let (mut finder, mut sum) = (Finder::default(), RowSum::new(n_labels));
-            rows.sum(&hashes, &mut finder, &mut sum);
+            rows.sum(hashes.iter().copied(), &mut finder, &mut sum);
             assert_eq!((sum.mass, sum.square), (10_004.0, 5_002.0 * f64::from(square)));
             assert_eq!((sum.values[0], sum.values[1]), (0.0, total));
             assert!(rows.get(1).is_none());

@@ -4,10 +4,11 @@
 //! sum is that of its tokens' rows, and its squared length the sum of theirs.
 
 use super::index::Finder;
+use super::known::Known;
 use super::rows::Row;
-use super::table::{RowSum, Table, count};
+use super::table::{RowSum, Singles, Table, count};
 use super::{AbstainReason, Classification, Model, Outcome, explain};
-use crate::features::{Analysis, Ngrams, Singles, TOKEN_VIEWS, View, hash};
+use crate::features::{Analysis, Items, Shape, Tokens, View, find_shapes, hash};
 
 /// How to classify.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -21,27 +22,34 @@ pub struct Options {
 /// Classifies sentences; holds the buffers of one thread. Works with any model.
 #[derive(Debug, Default)]
 pub struct Scorer {
-    analysis: Analysis,
-    ngrams: Ngrams,
-    finder: Finder,
+    tokens: Tokens,
+    keys: Vec<u64>,
+    shapes: Vec<Shape>,
+    /// The tokens' hashes, and those of the shapes.
+    words: Items,
+    shape_items: Items,
+    known: Known,
+    /// Which tokens are unknown.
     unknown: Vec<usize>,
+    /// Hashes of n-grams.
+    grams: Vec<u64>,
+    finder: Finder,
     /// A sum a view.
     sums: Vec<RowSum>,
     scores: Vec<f64>,
+    analysis: Analysis,
 }
 
 impl Scorer {
     /// Classifies one sentence. Any text gives an answer, an empty one that of the priors.
     pub fn classify(&mut self, model: &Model, sentence: &str, options: &Options) -> Classification {
-        self.analysis.find_tokens(sentence);
-        if model.table.views.contains(&View::Shape) {
-            self.analysis.find_shapes();
-        }
-        self.score(&model.table);
-        let token_count = number(self.analysis.tokens().len());
+        self.score(&model.table, sentence);
+        let token_count = number(self.tokens.len());
         let unknown_token_count = number(self.unknown.len());
-        let explanation =
-            options.explain.then(|| explain::explain(&model.table, &self.analysis, &self.scores));
+        let explanation = options.explain.then(|| {
+            self.analysis.analyse(sentence);
+            explain::explain(&model.table, &self.analysis, &self.scores)
+        });
         let probabilities = softmax(&self.scores);
         let threshold = options.min_probability.unwrap_or(model.metadata.min_probability);
         let best = best(&probabilities);
@@ -55,20 +63,22 @@ impl Scorer {
         Classification { outcome, probabilities, token_count, unknown_token_count, explanation }
     }
 
-    /// Leaves the label scores of the analysed sentence in `self.scores`, and the positions of its
-    /// unknown tokens in `self.unknown`.
-    fn score(&mut self, table: &Table) {
-        let n_labels = table.n_labels();
+    /// Leaves the label scores of a sentence in `self.scores`, its tokens in `self.tokens`, and which of
+    /// them are unknown in `self.unknown`.
+    fn score(&mut self, table: &Table, sentence: &str) {
+        self.tokens.find(sentence);
         self.sums.resize_with(View::ALL.len(), RowSum::default);
-        self.sums.iter_mut().for_each(|sum| sum.reset(n_labels));
-        self.ngrams.collect_with(&self.analysis, &table.views, table.singles);
-        self.sum_tokens(table);
         for view in &table.views {
-            let Some(sum) = self.sums.get_mut(view.index()) else { continue };
-            for hashes in self.ngrams.of(*view) {
-                table.ngrams.sum(hashes, &mut self.finder, sum);
+            if let Some(sum) = self.sums.get_mut(view.index()) {
+                sum.reset(table.n_labels());
             }
         }
+        self.find_items(table);
+        table.tokens.add(&self.known, &mut self.sums);
+        for view in &table.views {
+            self.sum_ngrams(table, *view);
+        }
+        self.sum_unknown_characters(table);
         self.scores.clone_from(&table.offsets);
         for view in &table.views {
             let Some(sum) = self.sums.get(view.index()) else { continue };
@@ -80,33 +90,73 @@ impl Scorer {
         }
     }
 
-    fn sum_tokens(&mut self, table: &Table) {
-        table.tokens.find(self.ngrams.tokens(), &mut self.finder);
-        table.tokens.add(&self.finder, self.ngrams.token_counts(), &mut self.sums);
-        self.finder.unknown(&mut self.unknown);
+    /// Looks up the tokens, finds shapes if they are asked for, and the hashes of both.
+    fn find_items(&mut self, table: &Table) {
+        self.tokens.keys(&mut self.keys);
+        // Keys, until they are replaced by hashes.
+        self.words.begin(self.keys.iter().copied());
+        let hashes = self.words.inner_mut();
+        table.tokens.find(&self.keys, &mut self.known, hashes);
+        self.known.unknown(&mut self.unknown);
+        for at in &self.unknown {
+            if let Some(hash) = hashes.get_mut(*at) {
+                *hash = hash::token(self.tokens.folded(*at));
+            }
+        }
+        if table.views.contains(&View::Shape) {
+            find_shapes(&self.tokens, &mut self.shapes);
+            let hashes = self.words.inner();
+            self.shape_items.begin(self.shapes.iter().map(|shape| shape.hash(hashes)));
+            self.known.find_shapes(self.tokens.len(), &self.shapes);
+        }
+    }
+
+    /// Adds the n-grams of a view that are not in the rows of tokens.
+    fn sum_ngrams(&mut self, table: &Table, view: View) {
+        let Some(sum) = self.sums.get_mut(view.index()) else { return };
+        let (rows, finder, seed) = (&table.ngrams, &mut self.finder, view.seed());
+        match view {
+            View::Word2 => rows.sum(self.words.pairs(seed), finder, sum),
+            View::Word3 => rows.sum(self.words.triples(seed), finder, sum),
+            View::Shape => {
+                rows.sum(self.shape_items.pairs(seed), finder, sum);
+                rows.sum(self.shape_items.triples(seed), finder, sum);
+            }
+            View::Word1 | View::Character => {}
+        }
+        let of_view = match view {
+            View::Word1 => &self.words,
+            View::Shape => &self.shape_items,
+            View::Word2 | View::Word3 | View::Character => return,
+        };
+        if table.singles == Singles::AmongNgrams {
+            return rows.sum(of_view.singles(seed), finder, sum);
+        }
+        let hashes = self.words.inner();
+        let counts = |at: &&usize| view == View::Word1 || self.known.is_shape(**at);
+        let others = self.unknown.iter().filter(counts).filter_map(|at| hashes.get(*at));
+        let marks = self.shapes.iter().filter_map(|shape| shape.mark.hash());
+        let marks = marks.take(if view == View::Shape { usize::MAX } else { 0 });
+        self.grams.clear();
+        self.grams.extend(others.copied().chain(marks).map(|item| hash::extend(seed, item)));
+        if !self.grams.is_empty() {
+            rows.sum(self.grams.iter().copied(), finder, sum);
+        }
+    }
+
+    /// Adds the characters of unknown tokens.
+    fn sum_unknown_characters(&mut self, table: &Table) {
+        if !table.views.contains(&View::Character) {
+            return;
+        }
+        let Some(sum) = self.sums.get_mut(View::Character.index()) else { return };
         // Each once, however often it is repeated.
-        let tokens = self.ngrams.tokens();
-        let hash = |at: &usize| tokens.get(*at);
+        let hashes = self.words.inner();
+        let hash = |at: &usize| hashes.get(*at);
         self.unknown.sort_unstable_by_key(|at| (hash(at), *at));
         for run in self.unknown.chunk_by(|a, b| hash(a) == hash(b)) {
             let Some(first) = run.first() else { continue };
-            for (nth, view) in TOKEN_VIEWS.into_iter().enumerate() {
-                let counts = self.ngrams.token_counts().get(*first);
-                let has_it = counts.and_then(|of| of.get(nth)).is_some_and(|count| *count > 0.0);
-                let Some(sum) = self.sums.get_mut(view.index()) else { continue };
-                if !has_it || !table.views.contains(&view) {
-                } else if view == View::Character {
-                    let token = self.analysis.tokens().get(*first);
-                    let folded = token.map_or("", |token| self.analysis.folded(token));
-                    table.sum_character_rows(folded, count(run.len()), sum);
-                } else if table.singles == Singles::LeftToTokens
-                    && let Some(hash) = hash(first)
-                    && let Some(row) = table.ngrams.get(hash::extend(view.seed(), *hash))
-                {
-                    // Of a token that is not in the vocabulary.
-                    sum.add(&row, 1.0, 1.0);
-                }
-            }
+            table.sum_character_rows(self.tokens.folded(*first), count(run.len()), sum);
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::Parts;
 use super::rows::{FEW_LABELS, NewRow, Row, Rows};
 use super::token_rows::TokenRows;
-use crate::features::{self, HashIndex, Singles, View, hash};
+use crate::features::{self, HashIndex, Mark, View, hash};
 
 /// Everything scoring needs of a model.
 #[derive(Debug)]
@@ -17,7 +17,6 @@ pub(super) struct Table {
     pub(super) is_normalised: bool,
     /// The views that have features.
     pub(super) views: Vec<View>,
-    /// Whether single tokens of the word and shape views are among `tokens`.
     pub(super) singles: Singles,
     /// What known tokens add, by their hashes.
     pub(super) tokens: TokenRows,
@@ -37,7 +36,7 @@ impl Table {
         let n_labels = parts.offsets.len();
         // Of many labels most single words have few: their rows stay lists.
         let singles =
-            if n_labels <= FEW_LABELS { Singles::LeftToTokens } else { Singles::Collected };
+            if n_labels <= FEW_LABELS { Singles::AmongTokens } else { Singles::AmongNgrams };
         let mut builder = Builder {
             parts,
             index: HashIndex::new(&parts.hashes),
@@ -78,6 +77,15 @@ impl Table {
     }
 }
 
+/// Where the rows of single tokens of the word and shape views are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Singles {
+    /// Among the tokens' rows; those of marks and of tokens that are not in the vocabulary among the n-grams.
+    AmongTokens,
+    /// Among the n-grams.
+    AmongNgrams,
+}
+
 /// Where a feature's row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Home {
@@ -97,35 +105,36 @@ struct Builder<'a> {
 impl Builder<'_> {
     /// Sums up what tokens add, and sees where features belong.
     fn tokens(&mut self, views: &[View], singles: Singles) -> TokenRows {
-        let hashed = |(at, token): (usize, &String)| (hash::token(token), at);
-        let mut tokens: Vec<_> = self.parts.vocabulary.iter().enumerate().map(hashed).collect();
+        let vocabulary = self.parts.vocabulary.iter().map(String::as_str);
+        let mut tokens: Vec<_> = vocabulary.map(|token| (hash::key(token), token)).collect();
         tokens.sort_unstable();
-        tokens.dedup_by_key(|(hash, _)| *hash);
+        tokens.dedup_by_key(|(key, _)| *key);
         let of_tokens = |view: &View| match view {
             View::Character => true,
-            View::Word1 | View::Shape => singles == Singles::LeftToTokens,
+            View::Word1 | View::Shape => singles == Singles::AmongTokens,
             View::Word2 | View::Word3 => false,
         };
         let views: Vec<_> = views.iter().copied().filter(of_tokens).collect();
         let shape = (self.parts.offsets.len(), !self.parts.squares.is_empty());
-        let hashes = tokens.iter().map(|(hash, _)| *hash).collect();
-        TokenRows::new(hashes, &views, shape, |nth, view, sum| {
-            let Some((hash, at)) = tokens.get(nth) else { return };
+        let keys = tokens.iter().map(|(key, _)| *key).collect();
+        let hashes = tokens.iter().map(|(_, token)| hash::token(token)).collect();
+        TokenRows::new((keys, hashes), &views, shape, |nth, view, sum| {
+            let Some((_, token)) = tokens.get(nth) else { return };
             match view {
                 View::Character => {
-                    let folded = self.parts.vocabulary.get(*at).map_or("", String::as_str);
                     let row_of = |hash| {
                         let at = self.index.get(hash)? as usize;
                         *self.homes.get_mut(at)? = Home::Characters;
                         self.parts.row(at).map(|row| row.row())
                     };
-                    sum.add_characters(folded, 1.0, row_of);
+                    sum.add_characters(token, 1.0, row_of);
                 }
                 View::Word1 | View::Word2 | View::Word3 | View::Shape => {
-                    let feature = self.index.get(hash::extend(view.seed(), *hash));
+                    let hash = hash::token(token);
+                    let feature = self.index.get(hash::extend(view.seed(), hash));
                     let Some(at) = feature.map(|at| at as usize) else { return };
                     // A number is a mark to the shape view, though written as a token.
-                    if view == View::Shape && hash::token("0") == *hash {
+                    if view == View::Shape && Mark::Number.hash() == Some(hash) {
                         return;
                     }
                     if let Some(home) = self.homes.get_mut(at) {
