@@ -1,6 +1,6 @@
 //! Connections that are too many, say nothing, flood, take nothing, or grow old.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::{Duration, Instant};
 
 use dictum::proto::{BatchClassifyRequest, ClassifyRequest};
@@ -59,11 +59,63 @@ async fn one_connection_too_many_takes_the_place_of_a_silent_one_or_is_told_why_
     };
     timeout(PATIENCE, fill).await.expect("room for three");
     let received = end_of(socket(&server).await).await;
-    assert!(received.ends_with(b"too many connections"), "{received:?}");
+    let text = b"too many connections: 3 are open (max_connections)";
+    assert!(received.ends_with(text), "{received:?}");
+    // As a client shows it.
+    let refused = h2::client::handshake(socket(&server).await).await;
+    let (_client, connection) = refused.expect("SETTINGS");
+    let error = timeout(PATIENCE, connection).await.expect("an end").expect_err("too many");
+    assert_eq!(error.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM));
+    assert!(error.to_string().contains("3 are open (max_connections)"), "{error}");
     for client in &mut talking {
         client.check(HealthCheckRequest::default()).await.expect("still there");
     }
     drop(talking);
+    server.stop().await;
+}
+
+/// The head of a call of `StreamClassify`, whose request goes on. Names and values are written out, so that
+/// it can be sent as it is on any stream.
+fn open_call(stream: u8) -> Vec<u8> {
+    let path = "/dictum.v1.ClassifierService/StreamClassify";
+    // POST and http stand in the static table, as do the names of the path, authority and content type.
+    let mut block = vec![0x83, 0x86];
+    for (name, value) in [
+        (&b"\x04"[..], path),
+        (b"\x01", "localhost"),
+        (b"\x0f\x10", "application/grpc"),
+        (b"\0\x02te", "trailers"),
+    ] {
+        block.extend_from_slice(name);
+        block.push(u8::try_from(value.len()).expect("a short value"));
+        block.extend_from_slice(value.as_bytes());
+    }
+    let length = u8::try_from(block.len()).expect("a short block");
+    [&[0, 0, length, 1, 4, 0, 0, 0, stream][..], &block].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_of_calls_on_a_connection_is_announced_and_kept() {
+    let server = spawn_server_with(new_folder(), |config| {
+        config.limits.max_concurrent_streams = NonZeroU32::new(2).expect("two");
+    })
+    .await;
+    let mut client = socket(&server).await;
+    let calls = [open_call(1), open_call(3), open_call(5)].concat();
+    client.write_all(&[PREFACE, SETTINGS, &calls].concat()).await.expect("sent");
+    // SETTINGS_MAX_CONCURRENT_STREAMS is 2; RST_STREAM of stream 5 with REFUSED_STREAM.
+    let (announced, refused) = (b"\0\x03\0\0\0\x02", b"\0\0\x04\x03\0\0\0\0\x05\0\0\0\x07");
+    let mut received = Vec::new();
+    let has = |received: &[u8], what: &[u8]| received.windows(what.len()).any(|w| w == what);
+    let read = async {
+        while !has(&received, refused) {
+            assert!(client.read_buf(&mut received).await.expect("no error") > 0, "{received:?}");
+        }
+    };
+    timeout(PATIENCE, read).await.expect("the third call is refused");
+    assert!(has(&received, announced), "{received:?}");
+    assert!(!has(&received, b"\0\0\x04\x03\0\0\0\0\x03"), "the others go on: {received:?}");
+    drop(client);
     server.stop().await;
 }
 

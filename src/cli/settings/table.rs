@@ -158,7 +158,7 @@ const LIMITS: &[Setting] = &[
     new(
         "max_concurrent_streams",
         Number("N"),
-        "Calls at the same time on one connection; further ones wait",
+        "Calls at the same time on one connection; clients wait with further ones",
     ),
     new(
         "gzip",

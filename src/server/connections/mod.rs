@@ -3,6 +3,7 @@
 
 mod calls;
 mod frames;
+mod refusal;
 mod silent;
 mod socket;
 mod woken;
@@ -32,6 +33,7 @@ use super::shutdown::Phases;
 use super::tls::{Names, Stream, Tls};
 use crate::config::{Limits, ServeConfig, Timeouts};
 use calls::{NewCalls, WithCalls};
+use refusal::Refusals;
 use silent::Silent;
 pub(crate) use socket::State;
 use socket::{Socket, Stall};
@@ -51,10 +53,6 @@ const MAX_ERROR_RESETS: usize = 256;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connection lives for its age, more or less by a tenth, so that not all reconnect at once.
 const AGE_SPREAD: f64 = 0.1;
-
-/// Says on HTTP/2 why a connection is not taken: empty SETTINGS, then GOAWAY with `ENHANCE_YOUR_CALM`.
-const TOO_MANY: &[u8] =
-    b"\0\0\0\x04\0\0\0\0\0\0\0\x1c\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0btoo many connections";
 
 /// Who is at the other end; every request of the connection knows it.
 #[derive(Debug, Clone)]
@@ -76,6 +74,7 @@ pub(crate) struct Connections {
     phases: Phases,
     metrics: Arc<Metrics>,
     silent: Silent,
+    refusals: Refusals,
 }
 
 impl Connections {
@@ -87,7 +86,8 @@ impl Connections {
         metrics: Arc<Metrics>,
     ) -> Self {
         let (limits, timeouts) = (config.limits.clone(), config.timeouts.clone());
-        Self { listener, tls, limits, timeouts, phases, metrics, silent: Silent::default() }
+        let (silent, refusals) = (Silent::default(), Refusals::new(limits.max_connections));
+        Self { listener, tls, limits, timeouts, phases, metrics, silent, refusals }
     }
 
     /// Serves until the shutdown has begun and every connection has ended.
@@ -105,14 +105,20 @@ impl Connections {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, address)) => {
-                        if let Some(connection) = self.admit(&stream, open.len()) {
-                            let names = Names::default();
-                            let stream = self.open(stream, &names);
-                            let state = Arc::clone(&connection.state);
-                            let peer = Peer { address, names, connection: state };
-                            let service = OfPeer { service: service.clone(), peer };
-                            open.spawn(connection.carry(stream, self.http(), service));
+                        if !self.has_room(open.len()) {
+                            // Over TLS nothing can be said.
+                            if self.tls.is_none() {
+                                self.refusals.tell(stream);
+                            }
+                            continue;
                         }
+                        let connection = self.begin(&stream);
+                        let names = Names::default();
+                        let stream = self.open(stream, &names);
+                        let state = Arc::clone(&connection.state);
+                        let peer = Peer { address, names, connection: state };
+                        let service = OfPeer { service: service.clone(), peer };
+                        open.spawn(connection.carry(stream, self.http(), service));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection cannot be accepted");
@@ -150,33 +156,30 @@ impl Connections {
         (http, calls)
     }
 
-    /// Takes a connection, in place of one that stays silent if it must be; `None` where there are too
-    /// many that do not.
-    fn admit(&mut self, stream: &TcpStream, n_open: usize) -> Option<Connection> {
+    /// Whether there is room for one more connection, in place of one that stays silent if it must be.
+    fn has_room(&mut self, n_open: usize) -> bool {
         self.metrics.connections.accepted.add(1);
-        if n_open >= self.limits.max_connections.get() {
-            self.metrics.connections.cut(Cut::Limit);
-            if !self.silent.end_oldest() {
-                // If it does not fit into an empty buffer, the client has gone. Over TLS nothing can be said.
-                if self.tls.is_none() {
-                    stream.try_write(TOO_MANY).ok();
-                }
-                return None;
-            }
+        if n_open < self.limits.max_connections.get() {
+            return true;
         }
+        self.metrics.connections.cut(Cut::Limit);
+        self.silent.end_oldest()
+    }
+
+    fn begin(&mut self, stream: &TcpStream) -> Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY is not set");
         }
         self.metrics.connections.open.up();
         let (state, end) = (Arc::new(State::new()), self.phases.closing.child_token());
         self.silent.push(&state, end.clone());
-        Some(Connection {
+        Connection {
             state,
             end,
             draining: self.phases.draining.clone(),
             timeouts: self.timeouts.clone(),
             metrics: Arc::clone(&self.metrics),
-        })
+        }
     }
 }
 
