@@ -66,7 +66,7 @@ impl ClassifierService for Classifier {
         answers.iter().for_each(|answer| served.tally.count(answer));
         let answers =
             answers.iter().map(|a| response::classification(a, &served.model, options.top_k));
-        Ok(Response::new(BatchClassifyResponse {
+        Ok(response::reply(BatchClassifyResponse {
             classifications: answers.collect(),
             model_version: Some(model_version(&served)),
         }))
@@ -103,7 +103,7 @@ impl ClassifierService for Classifier {
             .workers
             .run(move |left| classify_text(&request, &options, &served, (max_bytes, left)))
             .await?;
-        Ok(Response::new(ClassifyTextResponse { sentences, model_version: Some(version) }))
+        Ok(response::reply(ClassifyTextResponse { sentences, model_version: Some(version) }))
     }
 }
 

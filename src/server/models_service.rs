@@ -1,5 +1,6 @@
 //! `ModelService`: check, do, convert. What blocks on the file system leaves the request threads.
 
+use prost::Message;
 use tokio::task::spawn_blocking;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -30,14 +31,14 @@ impl ModelKeeper {
     }
 
     /// Does something to the models on a thread that may block.
-    async fn blocking<T: Send + 'static>(
+    async fn blocking<T: Message + 'static>(
         &self,
         work: impl FnOnce(&super::models::Models) -> Result<T, CallError> + Send + 'static,
     ) -> Result<Response<T>, Status> {
         let models = self.workshop.models.clone();
         let done = spawn_blocking(move || work(&models)).await;
         let done = done.map_err(|_ended| CallError::Internal("blocking work ended early"))?;
-        Ok(Response::new(done?))
+        Ok(response::reply(done?))
     }
 }
 
@@ -56,7 +57,7 @@ impl ModelService for ModelKeeper {
         &self,
         request: Request<Streaming<EvaluateModelRequest>>,
     ) -> Result<Response<EvaluateModelResponse>, Status> {
-        Ok(Response::new(self.workshop.clone().evaluate(request.into_inner()).await?))
+        Ok(response::reply(self.workshop.clone().evaluate(request.into_inner()).await?))
     }
 
     async fn list_models(

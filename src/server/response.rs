@@ -1,5 +1,8 @@
 //! Answers of the model become messages.
 
+use prost::Message;
+use tonic::Response;
+
 use super::models::ServedModel;
 use super::request::Version;
 use super::spec::{EvaluationPlan, TrainingPlan};
@@ -17,6 +20,19 @@ use crate::train::{Interval, Threshold, Trained};
 
 /// Findings in a reply.
 const MAX_FINDINGS: usize = 20;
+/// Replies of so many bytes are compressed for clients that wish so.
+const MIN_COMPRESSED_BYTES: usize = 1024;
+
+/// A message as a reply. A short one is not compressed, whatever the client takes: that would cost more than
+/// it saves.
+pub(crate) fn reply<M: Message>(message: M) -> Response<M> {
+    let is_short = message.encoded_len() < MIN_COMPRESSED_BYTES;
+    let mut reply = Response::new(message);
+    if is_short {
+        reply.disable_compression();
+    }
+    reply
+}
 
 /// Who gave an answer.
 pub(crate) fn model_version(served: &ServedModel) -> proto::ModelVersion {

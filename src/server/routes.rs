@@ -27,6 +27,7 @@ use crate::proto::model_service_server::{ModelServiceServer, SERVICE_NAME as MOD
 pub(crate) const SERVICES: [&str; 2] = [CLASSIFIER, MODELS];
 
 const CLASSIFY: &str = "/dictum.v1.ClassifierService/Classify";
+const STREAM: &str = "/dictum.v1.ClassifierService/StreamClassify";
 
 /// All services of our own.
 #[derive(Debug)]
@@ -47,12 +48,12 @@ impl Services {
             let service = ClassifierServiceServer::new(self.classifier.clone())
                 .max_decoding_message_size(max_message_bytes)
                 .max_encoding_message_size(limits.max_reply_bytes);
-            if config.gzip {
-                service.accept_compressed(Gzip).send_compressed(Gzip)
-            } else {
-                service
-            }
+            if config.gzip { service.accept_compressed(Gzip) } else { service }
         };
+        let mut many = classifier(limits.max_message_bytes);
+        if config.gzip {
+            many = many.send_compressed(Gzip);
+        }
         let mut models = ModelServiceServer::new(self.models)
             .max_decoding_message_size(limits.max_message_bytes)
             .max_encoding_message_size(limits.max_reply_bytes);
@@ -72,18 +73,21 @@ impl Services {
         }
         Ok(Paths {
             classify: classifier(limits.max_classify_message_bytes),
-            classifier: classifier(limits.max_message_bytes),
+            stream: classifier(limits.max_message_bytes),
+            many,
             others: others.prepare(),
         })
     }
 }
 
 /// All services by their paths. The classifier's are told here and not by the router, which costs a call as
-/// much as its answer does. `Classify` has a limit of its own: tonic's limits are per service.
+/// much as its answer does. tonic's settings are per service: `Classify` has a limit of its own, and where
+/// each message is the answer to one sentence it is never compressed, which would cost more than it saves.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths {
     classify: ClassifierServiceServer<Classifier>,
-    classifier: ClassifierServiceServer<Classifier>,
+    stream: ClassifierServiceServer<Classifier>,
+    many: ClassifierServiceServer<Classifier>,
     others: Routes,
 }
 
@@ -105,7 +109,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match request.uri().path() {
             CLASSIFY => Either::Left(self.classify.call(request)),
-            path if is_classifier(path) => Either::Left(self.classifier.call(request)),
+            STREAM => Either::Left(self.stream.call(request)),
+            path if is_classifier(path) => Either::Left(self.many.call(request)),
             _ => Either::Right(self.others.call(request.map(Body::new))),
         }
     }

@@ -67,6 +67,17 @@ impl RawCall {
         self.request.send_reset(Reason::CANCEL);
     }
 
+    /// Waits for the beginning of the first message, with its frame, and leaves the call.
+    pub(crate) async fn first_message(self) -> Bytes {
+        let first = async {
+            let mut body = self.response.await.expect("a response").into_body();
+            body.data().await.expect("a message").expect("no error")
+        };
+        let message = timeout(PATIENCE, first).await.expect("a message in time");
+        drop(self.request);
+        message
+    }
+
     /// Waits for the status, whatever comes before it.
     pub(crate) async fn status(self) -> Status {
         let status = async {

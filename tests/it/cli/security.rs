@@ -4,8 +4,10 @@ use std::fs;
 use std::io::Write;
 use std::sync::Arc;
 
+use dictum::proto::{BatchClassifyRequest, ClassifyRequest, StreamClassifyRequest};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use prost::Message;
 use serde_json::Value;
 use tonic::Code;
 
@@ -164,6 +166,35 @@ fn what_is_too_large_once_it_is_unpacked_is_refused_without_being_unpacked() {
     let grown = peak_kib(server.process_id()).saturating_sub(before) / N_CALLS;
     println!("{} bytes for 512 MiB: the server grew by {grown} KiB a call", bomb.len());
     assert!(grown < 8 * 1024, "{grown} KiB a call");
+    server.stop();
+}
+
+#[test]
+fn only_what_is_worth_it_is_compressed() {
+    let home = Home::new();
+    let server = Server::start(&home, &["--gzip"]);
+    let address = server.url.trim_start_matches("http://").parse().expect("an address");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let sentence = "The minister denied it.".to_owned();
+    let one = ClassifyRequest { sentence: sentence.clone(), options: None }.encode_to_vec();
+    let item = StreamClassifyRequest { sentence: sentence.clone(), ..Default::default() };
+    let batch = |n| {
+        BatchClassifyRequest { sentences: vec![sentence.clone(); n], options: None }.encode_to_vec()
+    };
+    for (method, request, is_compressed) in [
+        ("Classify", one, false),
+        ("StreamClassify", item.encode_to_vec(), false),
+        ("BatchClassify", batch(2), false),
+        ("BatchClassify", batch(200), true),
+    ] {
+        let first = runtime.block_on(async {
+            let path = format!("/dictum.v1.ClassifierService/{method}");
+            let mut call = raw::call(address, &path, &[("grpc-accept-encoding", "gzip")]).await;
+            call.send(&request, true);
+            call.first_message().await
+        });
+        assert_eq!(first[0] == 1, is_compressed, "{method}, {} bytes", request.len());
+    }
     server.stop();
 }
 
