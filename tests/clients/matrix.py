@@ -192,6 +192,22 @@ CLIENTS = {"grpcio": grpcio, "grpc-js": grpc_js, "grpcurl": grpcurl, "tonic": to
 TONIC = ROOT / "target" / "debug" / "examples" / "tonic-client"
 
 
+def missing():
+    """What the clients need and is not there, each with what helps."""
+    packages = "npm install @grpc/grpc-js @grpc/proto-loader, and NODE_PATH=…/node_modules"
+    needed = {"node": (["node", "--version"], "install Node.js"),
+              "grpcurl": (["grpcurl", "-version"], "install grpcurl"),
+              "openssl": (["openssl", "version"], "install OpenSSL"),
+              str(TONIC): (["test", "-x", TONIC], "cargo build --examples")}
+    for package in ("@grpc/grpc-js", "@grpc/proto-loader"):
+        needed[package] = (["node", "-e", f"require('{package}')"], packages)
+    for name, (command, help) in needed.items():
+        try:
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        except (OSError, subprocess.CalledProcessError):
+            yield f"{name} is not there: {help}"
+
+
 def certificates(folder):
     """An authority, a server on localhost, and a client."""
     def openssl(*args):
@@ -227,6 +243,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", default=ROOT / "target" / "debug" / "dictum")
     args = parser.parse_args()
+    if lacks := list(missing()):
+        sys.exit("\n".join(lacks))
     rows, is_good = {}, True
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
