@@ -2,6 +2,7 @@
 
 mod classify;
 mod command;
+mod gate;
 mod models;
 #[cfg(feature = "object-storage")]
 mod object_storage;
