@@ -144,10 +144,11 @@ fn measure(case: Case, pool: &ThreadPool) -> Result<Measured> {
         ..Settings::default()
     };
     let limits = Limits { max_memory_bytes: case.memory_bytes, ..Limits::default() };
-    let dataset = collect::<CsvError>(&settings.collecting(limits.clone()), pool, |rows| {
-        let watch = |_| ControlFlow::Continue(());
-        read_csv_into(rows, &file, &CsvOptions::default(), &limits, watch)
-    })?;
+    let dataset =
+        collect::<CsvError>(&settings.collecting(limits.clone()), pool, &Unobserved, |rows| {
+            let watch = |_| ControlFlow::Continue(());
+            read_csv_into(rows, &file, &CsvOptions::default(), &limits, watch)
+        })?;
     let trained = pool.install(|| train(&dataset, &settings, &Unobserved))?;
     let (seconds, peak_mib) = (start.elapsed().as_secs_f64(), peak_mib()?);
     let features = trained.parts.hashes.len();

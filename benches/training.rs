@@ -73,7 +73,7 @@ fn rate(what: &str, csv: &[u8], settings: &Settings, pool: &ThreadPool) -> Resul
 fn run(csv: &[u8], settings: &Settings, pool: &ThreadPool) -> Result<Trained> {
     let limits = Limits::default();
     let collecting = settings.collecting(limits.clone());
-    let dataset = collect::<CsvError>(&collecting, pool, |rows| {
+    let dataset = collect::<CsvError>(&collecting, pool, &Unobserved, |rows| {
         let watch = |_| ControlFlow::Continue(());
         read_csv_into(rows, csv, &CsvOptions::default(), &limits, watch)
     })?;

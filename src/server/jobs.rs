@@ -19,7 +19,7 @@ use crate::config::ServeConfig;
 use crate::store::ModelName;
 use crate::train::examples::Dataset;
 use crate::train::stream::Collector;
-use crate::train::{Collecting, TrainError, collect};
+use crate::train::{Collecting, Observer, TrainError, collect};
 
 /// What runs, and how much more may.
 #[derive(Debug)]
@@ -62,9 +62,10 @@ impl Jobs {
     pub(crate) fn collect<E>(
         &self,
         collecting: &Collecting,
+        observer: &dyn Observer,
         read: impl FnOnce(&mut Collector) -> Result<(), E>,
     ) -> Result<Dataset, E> {
-        collect(collecting, &self.pool, read)
+        collect(collecting, &self.pool, observer, read)
     }
 
     /// Room for one more job, or a refusal at once.

@@ -27,7 +27,7 @@ use crate::proto::{
     TrainingProgress,
 };
 use crate::train::examples::{Dataset, DatasetBuilder};
-use crate::train::{Observer, Stage, TrainError, Trained, check_labels, evaluate, examine, train};
+use crate::train::{Observer, Stage, Trained, check_labels, evaluate, examine, train};
 
 /// Progress messages that wait for a slow reader; further ones are left out.
 const UPDATES_UNDERWAY: usize = 16;
@@ -80,11 +80,12 @@ impl Workshop {
     ) -> Result<TrainModelResponse, CallError> {
         reporter.progress(Stage::Reading, 0.0);
         let collecting = plan.settings.collecting(self.limits.data.clone());
-        let dataset = self.jobs.collect(&collecting, |rows| {
+        let dataset = self.jobs.collect(&collecting, reporter, |rows| {
             upload::read(pieces, (&plan.csv, &self.limits.data), rows, |progress| {
                 reporter.rows(progress)
             })
         })?;
+        reporter.check()?;
         check_labels(&dataset)?;
         if plan.validate_only {
             let report = self.jobs.compute(|| examine(&dataset, reporter))?;
@@ -126,9 +127,7 @@ impl Workshop {
         activate: bool,
         reporter: &Reporter,
     ) -> Result<Arc<ServedModel>, CallError> {
-        if reporter.is_cancelled() {
-            return Err(TrainError::Cancelled.into());
-        }
+        reporter.check()?;
         reporter.progress(Stage::Storing, 1.0);
         self.models.publish(&plan.name, &trained.parts, activate)
     }

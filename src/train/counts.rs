@@ -1,9 +1,11 @@
 //! Which features occur in which example: one sparse matrix a view.
 
+use std::collections::HashSet;
+
 use rayon::prelude::*;
 
 use super::Observer;
-use super::examples::Dataset;
+use super::examples::{Dataset, Example};
 use super::stream::CountedView;
 use crate::features::{Analysis, HashIndex, View};
 
@@ -104,18 +106,25 @@ impl Matrix {
         }
     }
 
-    /// Cuts values, one a cell, at the ends of the examples.
-    pub(super) fn split<'v, T>(&self, mut values: &'v mut [T]) -> Vec<&'v mut [T]> {
-        let lengths = self.starts.windows(2).map(|bounds| match bounds {
-            &[start, end] => end - start,
-            _ => 0,
-        });
-        let cut = |length: usize| {
-            let (row, rest) = std::mem::take(&mut values).split_at_mut_checked(length)?;
-            values = rest;
-            Some(row)
-        };
-        lengths.map_while(cut).collect()
+    /// Computes values, one a cell, example by example. Memory is touched as it is filled: zeros for all of
+    /// it would take long by themselves.
+    pub(super) fn per_cell<T: Send, I: Iterator<Item = T>>(
+        &self,
+        observer: &dyn Observer,
+        values_of: impl Fn(usize) -> I + Sync,
+    ) -> Vec<T> {
+        let n_examples = self.starts.len().saturating_sub(1);
+        let chunks: Vec<Vec<T>> = (0..n_examples.div_ceil(CHUNK))
+            .into_par_iter()
+            .take_any_while(|_| !observer.is_cancelled())
+            .map(|chunk| {
+                let examples = chunk * CHUNK..n_examples.min((chunk + 1) * CHUNK);
+                examples.flat_map(&values_of).collect()
+            })
+            .collect();
+        let mut values = Vec::with_capacity(self.cells.len());
+        observer.wanted(chunks).for_each(|chunk| values.extend(chunk));
+        values
     }
 
     /// Counts the features of one view in all examples; in some of them once the observer has cancelled. Of
@@ -281,23 +290,28 @@ fn number(n: usize) -> f32 {
 
 /// Returns the folded text of every token of the examples, ascending by bytes.
 pub(super) fn vocabulary(dataset: &Dataset, observer: &dyn Observer) -> Vec<String> {
-    let mut tokens: Vec<String> = dataset
-        .examples
-        .par_chunks(CHUNK)
-        .take_any_while(|_| !observer.is_cancelled())
-        .flat_map_iter(|examples| {
-            let mut analysis = Analysis::default();
-            let mut tokens: Vec<String> = Vec::new();
-            for example in examples {
-                analysis.analyse(&example.text);
-                tokens.extend(analysis.tokens().iter().map(|t| analysis.folded(t).to_owned()));
+    let learn = |mut tokens: HashSet<String>, examples: &[Example]| {
+        let mut analysis = Analysis::default();
+        for example in examples {
+            analysis.analyse(&example.text);
+            for token in analysis.tokens() {
+                let text = analysis.folded(token);
+                if !tokens.contains(text) {
+                    tokens.insert(text.to_owned());
+                }
             }
-            tokens.sort_unstable();
-            tokens.dedup();
-            tokens
-        })
-        .collect();
+        }
+        tokens
+    };
+    let merge = |a: HashSet<String>, b: HashSet<String>| {
+        let (mut all, few) = if a.len() < b.len() { (b, a) } else { (a, b) };
+        all.extend(few);
+        all
+    };
+    let chunks = dataset.examples.par_chunks(CHUNK);
+    let wanted = chunks.take_any_while(|_| !observer.is_cancelled());
+    let tokens = wanted.fold(HashSet::new, learn).reduce(HashSet::new, merge);
+    let mut tokens: Vec<String> = tokens.into_iter().collect();
     tokens.par_sort_unstable();
-    tokens.dedup();
     tokens
 }

@@ -28,8 +28,23 @@ pub(super) struct Trial {
     pub(super) weights: Weights,
     /// Log loss of the examples left out, summed.
     pub(super) loss: f64,
-    /// Each example left out with its scores.
-    pub(super) scores: Vec<(usize, Vec<f32>)>,
+    /// The scores of the examples left out, part by part: in large pieces, which are soon given back.
+    pub(super) scores: Vec<PartScores>,
+}
+
+/// The scores of some examples.
+pub(super) struct PartScores {
+    examples: Vec<usize>,
+    /// `examples × n_labels`.
+    scores: Vec<f32>,
+    n_labels: usize,
+}
+
+impl PartScores {
+    /// Each example with its scores.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        self.examples.iter().copied().zip(self.scores.chunks_exact(self.n_labels.max(1)))
+    }
 }
 
 /// One fit.
@@ -71,7 +86,8 @@ impl Fit<'_> {
         let start = stronger.map_or_else(|| self.problem.initial(), |t| t.weights.clone());
         let weights = self.weights(start, ridge);
         let scores = self.scores_of_left_out(&weights);
-        let loss = scores.iter().map(|(example, z)| self.problem.loss_of(*example, z)).sum();
+        let rows = scores.iter().flat_map(PartScores::rows);
+        let loss = rows.map(|(example, z)| self.problem.loss_of(example, z)).sum();
         Ok(Trial { weights, loss, scores })
     }
 
@@ -190,15 +206,19 @@ impl Fit<'_> {
         total
     }
 
-    fn scores_of_left_out(&self, weights: &Weights) -> Vec<(usize, Vec<f32>)> {
+    fn scores_of_left_out(&self, weights: &Weights) -> Vec<PartScores> {
         let features = single(&weights.features);
         let rows = self.problem.rows;
-        let of_part = |part: &Part| -> Vec<_> {
+        let n_labels = weights.offsets.len();
+        let of_part = |part: &Part| {
             let Part { table, examples } = part;
-            let score = |e: &usize| (*e, rows.score(table, *e, &features, &weights.offsets));
-            self.problem.observer.wanted(examples).map(score).collect()
+            let mut scores = Vec::with_capacity(examples.len() * n_labels);
+            for example in self.problem.observer.wanted(examples) {
+                scores.extend(rows.score(table, *example, &features, &weights.offsets));
+            }
+            PartScores { examples: examples.clone(), scores, n_labels }
         };
-        self.left_out.par_iter().flat_map_iter(of_part).collect()
+        self.left_out.par_iter().map(of_part).collect()
     }
 }
 

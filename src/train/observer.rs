@@ -29,18 +29,17 @@ pub trait Observer: Sync {
     /// Asked often, and for good once it says yes: the training then leaves out what work it can and ends
     /// with [`TrainError::Cancelled`].
     fn is_cancelled(&self) -> bool;
-}
-
-impl dyn Observer + '_ {
     /// Ends what was cancelled.
     ///
     /// # Errors
     ///
     /// [`TrainError::Cancelled`].
-    pub(super) fn check(&self) -> Result<(), TrainError> {
+    fn check(&self) -> Result<(), TrainError> {
         if self.is_cancelled() { Err(TrainError::Cancelled) } else { Ok(()) }
     }
+}
 
+impl dyn Observer + '_ {
     /// The items, as long as nobody has cancelled.
     pub(super) fn wanted<I: IntoIterator>(&self, items: I) -> impl Iterator<Item = I::Item> {
         items.into_iter().take_while(|_| !self.is_cancelled())

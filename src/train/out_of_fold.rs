@@ -82,12 +82,11 @@ impl<'a> View<'a> {
         folds: &[Vec<usize>],
         wanted: impl Fn(usize) -> bool + Sync,
     ) -> Vec<(usize, Vec<[f32; N]>)> {
-        let mut base = vec![[0f32; N]; self.sums.len()];
-        let blocks = base.par_chunks_mut(BLOCK).zip(self.sums.par_chunks(BLOCK));
-        blocks.filter(|_| !self.observer.is_cancelled()).for_each(|(slots, sums)| {
-            let entries = sums.iter().map(|sum| of_alphas(*sum, &alphas));
-            slots.iter_mut().zip(entries).for_each(|(slot, entry)| *slot = entry);
-        });
+        let blocks = self.sums.par_chunks(BLOCK);
+        let base: Vec<Vec<[f32; N]>> = blocks
+            .take_any_while(|_| !self.observer.is_cancelled())
+            .map(|sums| sums.iter().map(|sum| of_alphas(*sum, &alphas)).collect())
+            .collect();
         folds
             .par_iter()
             .flat_map_iter(|fold| {
@@ -105,18 +104,18 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// The tables of all examples but those of one fold.
+    /// The tables of all examples but those of one fold; `base` has the entries of all, in blocks.
     fn tables_without<const N: usize>(
         &self,
         fold: &[usize],
-        base: &[[f32; N]],
+        base: &[Vec<[f32; N]>],
         alphas: [f64; N],
     ) -> Tables<N> {
         let examples = self.observer.wanted(fold.iter().copied());
         let fold_sums = self.pattern.sums(self.weighed, examples);
-        let mut entries = Vec::with_capacity(base.len());
+        let mut entries = Vec::with_capacity(self.sums.len());
         let sums = self.sums.chunks(BLOCK).zip(fold_sums.chunks(BLOCK));
-        for (base, (sums, fold_sums)) in self.observer.wanted(base.chunks(BLOCK).zip(sums)) {
+        for (base, (sums, fold_sums)) in self.observer.wanted(base.iter().zip(sums)) {
             let entry = |(base, (sum, fold_sum)): (&[f32; N], (&f64, &f64))| match *fold_sum {
                 0.0 => *base,
                 _ => of_alphas((sum - fold_sum).max(0.0), &alphas),

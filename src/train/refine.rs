@@ -12,7 +12,7 @@
 
 use rayon::prelude::*;
 
-use super::fit::{Fit, Part, Trial};
+use super::fit::{Fit, Part, PartScores, Trial};
 use super::rows::Rows;
 use super::simd::softmax;
 use super::weigh::real;
@@ -106,7 +106,7 @@ impl Problem<'_> {
             Weights { features: vec![0.0; self.rows.n_features()], offsets: vec![0.0; n_labels] };
         for fit in fits {
             weights.add_scaled(&fit.weights, share);
-            for (example, row) in fit.scores {
+            for (example, row) in fit.scores.iter().flat_map(PartScores::rows) {
                 let mean = row.iter().map(|s| f64::from(*s)).sum::<f64>() / real(n_labels);
                 let slots = scores.get_mut(example * n_labels..(example + 1) * n_labels);
                 let centred = row.iter().map(|score| centre(*score, mean));

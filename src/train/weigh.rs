@@ -49,12 +49,7 @@ impl<'a> Weighed<'a> {
         let factors: Vec<f64> =
             frequencies.iter().map(|df| ((1.0 + n) / (1.0 + f64::from(*df))).ln() + 1.0).collect();
         let n_examples = matrix.starts.len().saturating_sub(1);
-        let mut values = vec![0f32; matrix.cells.len()];
-        let rows = matrix.split(&mut values).into_par_iter().enumerate();
-        rows.filter(|_| !observer.is_cancelled()).for_each(|(example, slots)| {
-            let values = weighed_row(matrix, &factors, example);
-            slots.iter_mut().zip(values).for_each(|(slot, value)| *slot = value);
-        });
+        let values = matrix.per_cell(observer, |example| weighed_row(matrix, &factors, example));
         let scales =
             (0..n_examples).into_par_iter().map(|e| scale_of_known(matrix, &factors, e)).collect();
         Self { matrix, factors, values, scales }
@@ -199,13 +194,9 @@ impl Pattern {
             let row = pairs.get(start..end).unwrap_or_default();
             u32::try_from(start + row.partition_point(|p| *p < pair)).unwrap_or(u32::MAX)
         };
-        let mut entry_of_cell = vec![0; matrix.cells.len()];
-        let rows = matrix.split(&mut entry_of_cell).into_par_iter().enumerate();
-        rows.filter(|_| !observer.is_cancelled()).for_each(|(example, entries)| {
+        let entry_of_cell = matrix.per_cell(observer, |example| {
             let label = labels.get(example).copied().unwrap_or_default();
-            let cells = matrix.row(example).iter();
-            let positions = cells.map(|cell| position(pair(cell.feature, label)));
-            entries.iter_mut().zip(positions).for_each(|(entry, position)| *entry = position);
+            matrix.row(example).iter().map(move |cell| position(pair(cell.feature, label)))
         });
         let labels = pairs.iter().map(|pair| label_of(*pair)).collect();
         Self { starts, labels, entry_of_cell, whole: None }

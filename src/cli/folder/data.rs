@@ -199,7 +199,8 @@ fn collected(
     work: &Work<'_>,
 ) -> Result<Dataset, CliError> {
     let Input { reader, name, .. } = input;
-    collect(&plan.settings.collecting(work.limits.clone()), pool, |rows| {
+    let collecting = plan.settings.collecting(work.limits.clone());
+    collect(&collecting, pool, work.progress, |rows| {
         read_csv_into(rows, reader, &plan.csv, &work.limits, |read| work.progress.read(read))
     })
     .map_err(|source| CliError::Csv { name, source })

@@ -7,6 +7,7 @@ use super::partition::Partition;
 use super::scatter::{N_PARTITIONS, partition_of};
 use super::table::{Entry, Table};
 use crate::features;
+use crate::train::Observer;
 
 /// Partitions of tokens that are gone through at a time.
 const ROUND: usize = 8;
@@ -19,10 +20,14 @@ type Lines = u32;
 const SEVERAL: Lines = u32::MAX;
 
 /// Counts the character n-grams of all tokens, partition by partition, and how many pairs were dropped.
-pub(super) fn count(partitions: &mut [Partition], max_pairs: usize) -> Vec<(Table<Lines>, usize)> {
+pub(super) fn count(
+    partitions: &mut [Partition],
+    max_pairs: usize,
+    observer: &dyn Observer,
+) -> Vec<(Table<Lines>, usize)> {
     let mut tables: Vec<(Table<Lines>, usize)> = Vec::new();
     tables.resize_with(N_PARTITIONS, Default::default);
-    for round in partitions.chunks_mut(ROUND) {
+    for round in observer.wanted(partitions.chunks_mut(ROUND)) {
         let found: Vec<Vec<Vec<Occurrence>>> =
             round.par_iter_mut().map(|partition| of_tokens(partition)).collect();
         tables.par_iter_mut().enumerate().for_each(|(at, (table, n_dropped))| {

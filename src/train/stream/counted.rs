@@ -8,6 +8,7 @@ use super::counts::Counts;
 use super::partition::{NGRAM_VIEWS, Partition};
 use super::table::Entry;
 use crate::features::View;
+use crate::train::Observer;
 use crate::train::counts::min_examples;
 use crate::train::examples::Renumbering;
 
@@ -102,16 +103,23 @@ impl CountedView {
 }
 
 impl Counts {
-    /// Ends the counting; labels get their last numbers.
-    pub(super) fn finish(self, numbers: &Renumbering, label_counts: Vec<u64>) -> Counted {
+    /// Ends the counting; labels get their last numbers. Leaves out partitions once the observer has
+    /// cancelled.
+    pub(super) fn finish(
+        self,
+        numbers: &Renumbering,
+        label_counts: Vec<u64>,
+        observer: &dyn Observer,
+    ) -> Counted {
         let Self { views, mut partitions, max_pairs, .. } = self;
         let mut counted = Vec::new();
         let has = |view: View| views.contains(&view);
         let label_of = |label: u16| numbers.of(label);
         let mut n_dropped = 0;
         let characters = has(View::Character).then(|| {
-            let tables = characters::count(&mut partitions, max_pairs);
-            let parts = tables.into_par_iter().map(|(table, n)| {
+            let tables = characters::count(&mut partitions, max_pairs, observer);
+            let tables = tables.into_par_iter().filter(|_| !observer.is_cancelled());
+            let parts = tables.map(|(table, n)| {
                 (
                     sorted_view(
                         View::Character,
@@ -129,7 +137,8 @@ impl Counts {
             partitions.par_iter_mut().flat_map_iter(Partition::take_tokens).collect();
         vocabulary.par_sort_unstable();
         n_dropped += partitions.iter().map(|partition| partition.n_dropped).sum::<usize>();
-        let words = std::mem::take(&mut partitions).into_par_iter().map(|partition| {
+        let wanted = partitions.into_par_iter().filter(|_| !observer.is_cancelled());
+        let words = wanted.map(|partition| {
             let words = partition.words.into_sorted(label_of);
             let words = sorted_view(View::Word1, &words, |_| true);
             let ngrams = partition.ngrams.into_iter().zip(NGRAM_VIEWS).map(|(table, view)| {

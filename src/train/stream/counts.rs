@@ -11,6 +11,7 @@ use super::batch::Batch;
 use super::partition::Partition;
 use super::scatter::{CHUNK, Finder, N_PARTITIONS};
 use crate::features::View;
+use crate::train::Observer;
 
 /// Memory for one place of a table: 24 bytes for words, 16 for others.
 const BYTES_PER_SLOT: u64 = 18;
@@ -44,8 +45,8 @@ impl Counts {
         }
     }
 
-    /// Counts the rows of a batch, on the current rayon pool.
-    pub(super) fn add(&mut self, batch: &Batch) {
+    /// Counts the rows of a batch, on the current rayon pool; some of them once the observer has cancelled.
+    pub(super) fn add(&mut self, batch: &Batch, observer: &dyn Observer) {
         let n_rows = batch.rows().len();
         let n_chunks = n_rows.div_ceil(CHUNK);
         if self.finders.len() < n_chunks {
@@ -53,7 +54,8 @@ impl Counts {
         }
         let Self { views, partitions, max_pairs, finders } = self;
         let finders = finders.get_mut(..n_chunks).unwrap_or_default();
-        finders.par_iter_mut().enumerate().for_each(|(chunk, finder)| {
+        let chunks = finders.par_iter_mut().enumerate().filter(|_| !observer.is_cancelled());
+        chunks.for_each(|(chunk, finder)| {
             let rows = chunk * CHUNK..n_rows.min((chunk + 1) * CHUNK);
             finder.scatter(batch, rows, views);
         });
@@ -61,6 +63,7 @@ impl Counts {
         partitions
             .par_iter_mut()
             .enumerate()
+            .filter(|_| !observer.is_cancelled())
             .for_each(|(at, partition)| partition.count(at, batch, &found, *max_pairs));
     }
 

@@ -41,6 +41,7 @@ use super::examples::{
     Dataset, Example, Fate, FindingCode, Intake, LimitExceeded, Limits, Rows, TextKey,
 };
 use crate::features::View;
+use crate::train::Observer;
 
 /// Rows of a sample where no number is given.
 const SAMPLE_ROWS: usize = 20_000;
@@ -73,7 +74,8 @@ pub struct Collecting {
     pub seed: u64,
 }
 
-/// Collects the rows that `read` takes in. Counts on the pool, while the calling thread reads.
+/// Collects the rows that `read` takes in. Counts on the pool, while the calling thread reads. What it gives
+/// is worth nothing once the observer has cancelled.
 ///
 /// # Errors
 ///
@@ -81,18 +83,19 @@ pub struct Collecting {
 pub fn collect<E>(
     collecting: &Collecting,
     pool: &ThreadPool,
+    observer: &dyn Observer,
     read: impl FnOnce(&mut Collector) -> Result<(), E>,
 ) -> Result<Dataset, E> {
     let (to_count, batches) = sync_channel(BATCHES_UNDERWAY);
     let (to_reuse, empty) = sync_channel(2 * BATCHES_UNDERWAY);
     let counts = Counts::new(&collecting.views, collecting.counts_bytes());
     thread::scope(|scope| {
-        let counter = scope.spawn(move || count(counts, pool, batches, &to_reuse));
+        let counter = scope.spawn(move || count(counts, pool, observer, (batches, &to_reuse)));
         let mut collector = Collector::new(collecting, to_count, empty);
         read(&mut collector)?;
         let rest = collector.close();
         match counter.join() {
-            Ok(counts) => Ok(pool.install(|| rest.dataset(counts))),
+            Ok(counts) => Ok(pool.install(|| rest.dataset(counts, observer))),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
@@ -102,11 +105,11 @@ pub fn collect<E>(
 fn count(
     mut counts: Counts,
     pool: &ThreadPool,
-    batches: Receiver<Batch>,
-    to_reuse: &SyncSender<Batch>,
+    observer: &dyn Observer,
+    (batches, to_reuse): (Receiver<Batch>, &SyncSender<Batch>),
 ) -> Counts {
-    for mut batch in batches {
-        pool.install(|| counts.add(&batch));
+    for mut batch in observer.wanted(batches) {
+        pool.install(|| counts.add(&batch, observer));
         batch.clear();
         // Where there is no room for it, it is not needed.
         to_reuse.try_send(batch).ok();
@@ -241,11 +244,13 @@ struct Rest {
 }
 
 impl Rest {
-    fn dataset(self, counts: Counts) -> Dataset {
+    fn dataset(self, counts: Counts, observer: &dyn Observer) -> Dataset {
         let Self { intake, sample, is_counting } = self;
         let numbers = intake.renumbering();
-        let counted =
-            is_counting.then(|| Box::new(counts.finish(&numbers, intake.label_counts(&numbers))));
+        let counted = is_counting.then(|| {
+            let label_counts = intake.label_counts(&numbers);
+            Box::new(counts.finish(&numbers, label_counts, observer))
+        });
         let kept = sample.into_rows();
         let kept = kept.into_iter().filter(|kept| !intake.is_in_conflict(kept.key));
         let examples = kept.map(|kept| kept.example).collect();

@@ -28,7 +28,7 @@ fn collecting(sample_rows: usize) -> Collecting {
 
 fn collected(collecting: &Collecting, n_threads: usize, rows: &[Row]) -> Dataset {
     let pool = ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
-    collect(collecting, &pool, |rows_in| {
+    collect(collecting, &pool, &Unobserved, |rows_in| {
         rows.iter().zip(2..).try_for_each(|((text, label), line)| rows_in.push(line, text, label))
     })
     .unwrap()
@@ -110,7 +110,7 @@ proptest! {
                 batch.push(text, u32::try_from(at + 2).unwrap(), label, false);
             }
             let mut counts = Counts::new(&View::ALL, 1 << 30);
-            counts.add(&batch);
+            counts.add(&batch, &Unobserved);
             counts
         };
         let labels = ["x", "y", "z"].map(String::from).to_vec();
@@ -118,12 +118,12 @@ proptest! {
             labels,
             new_positions: vec![Some(0), Some(1), Some(2)],
         };
-        let whole = counts(&|_| true).finish(&numbers, Vec::new());
+        let whole = counts(&|_| true).finish(&numbers, Vec::new(), &Unobserved);
         let mut merged = Counts::new(&View::ALL, 1 << 30);
         for part in order {
             merged.merge(counts(&|at| parts[at] == part));
         }
-        prop_assert_eq!(merged.finish(&numbers, Vec::new()), whole);
+        prop_assert_eq!(merged.finish(&numbers, Vec::new(), &Unobserved), whole);
     }
 }
 
