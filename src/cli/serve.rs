@@ -1,19 +1,20 @@
 //! `dictum serve`: answers over gRPC until it is told to stop.
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::{env, io};
 
-use clap::Args;
+use clap::{Args, CommandFactory};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+use super::Cli;
 use super::error::{CliError, chain};
 use super::output::{Output, OutputArgs};
-use super::settings::{Effective, Given, Reload};
+use super::settings::{Effective, Given, Reload, variables};
 use crate::config::{LogFormat, ServeConfig};
 use crate::server::Listeners;
 use crate::{server, telemetry};
@@ -55,6 +56,7 @@ pub(super) struct ServeArgs {
 /// Runs the subcommand. What keeps it from starting is an error; from then on all that is to be said is
 /// a log record.
 pub(super) fn run(args: &ServeArgs) -> Result<ExitCode, CliError> {
+    variables::check(env::vars_os().map(|(name, _)| name), &Cli::command())?;
     let effective = Effective::read(&args.given, args.config.as_deref())?;
     telemetry::check(&effective.config.log_level).map_err(CliError::Log)?;
     server::check(&effective.config)?;

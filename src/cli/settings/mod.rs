@@ -3,10 +3,12 @@
 //! - `table`: every setting with its help.
 //! - `layers`: the layers become one checked configuration that knows where each value is from.
 //! - `reload`: the same again while the server runs.
+//! - `variables`: slips in the environment.
 
 mod layers;
 mod reload;
 mod table;
+pub(super) mod variables;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
