@@ -26,6 +26,10 @@ const RESETS: Allowance = Allowance { most: 2_000.0, per_second: 200.0, per_earn
 /// Clients that measure the bandwidth send a ping for each thing they receive.
 const OTHERS: Allowance = Allowance { most: 10_000.0, per_second: 1_000.0, per_earning: 1.0 };
 
+/// Bytes of the shortest reply of a stream, for which a ping is earned. Twice those of the answer to a ping, so
+/// that pings do not earn pings.
+const LEAST_REPLY_BYTES: f64 = 34.0;
+
 /// How much is left of what a connection may spend.
 #[derive(Debug)]
 struct Budget {
@@ -90,9 +94,10 @@ impl Frames {
         self.preface_left == 0
     }
 
-    /// Something was sent to the client.
-    pub(super) fn sent(&mut self) {
-        self.others.earn(OTHERS.per_earning);
+    /// So many bytes were sent to the client.
+    pub(super) fn sent(&mut self, n_bytes: usize) {
+        let n_bytes = u32::try_from(n_bytes).unwrap_or(u32::MAX);
+        self.others.earn(OTHERS.per_earning * f64::from(n_bytes) / LEAST_REPLY_BYTES);
     }
 
     /// Something was received. Whether the connection may go on.
@@ -184,6 +189,17 @@ mod tests {
         for flood in [frame(PING, 0, 8), frame(SETTINGS, 0, 0), frame(DATA, 0, 0)] {
             assert!((10_000..20_000).contains(&taken(&flood, 100_000)));
         }
+        // The answers to pings earn too little for more of them, replies enough.
+        let taken_with = |n_bytes| {
+            let mut frames = begun();
+            let takes = |_: &i32| {
+                frames.sent(n_bytes);
+                frames.received(&frame(PING, 0, 8))
+            };
+            (0..100_000).take_while(takes).count()
+        };
+        assert!((10_000..30_000).contains(&taken_with(17)));
+        assert_eq!(taken_with(40), 100_000);
         let call = [frame(HEADERS, 4, 40), frame(DATA, 1, 60), frame(PING, 1, 8)].concat();
         assert_eq!(taken(&call, 100_000), 100_000);
         let half_called_off = [call.clone(), reset].concat();
