@@ -1,6 +1,7 @@
 """One attacker in a process of its own, on loopback, for a bounded time. Reconnects when it is thrown out.
 
-Prints one JSON object: what it sent, and how often the server ended its connection.
+Prints one JSON object: what it sent, in bytes too where it floods, and how often the server ended its
+connection.
 """
 import json
 import socket
@@ -41,7 +42,7 @@ class Attack:
         host, port = address.rsplit(":", 1)
         self.address = (host, int(port))
         self.end = time.monotonic() + seconds
-        self.sent = self.ended = 0
+        self.sent = self.ended = self.bytes = 0
 
     def is_over(self):
         return time.monotonic() >= self.end
@@ -59,8 +60,10 @@ class Attack:
                     connection.settimeout(0.2)
                     n = 0
                     while not self.is_over():
-                        connection.sendall(make(n))
+                        frames = make(n)
+                        connection.sendall(frames)
                         self.sent += 100
+                        self.bytes += len(frames)
                         n += 1
             except TimeoutError:
                 # It does not read any more: as good as an end for those who wait for it.
@@ -181,7 +184,7 @@ class Attack:
 def main(name, address, seconds):
     attack = Attack(address, seconds)
     getattr(attack, name)()
-    json.dump({"sent": attack.sent, "ended": attack.ended}, sys.stdout)
+    json.dump({"sent": attack.sent, "ended": attack.ended, "bytes": attack.bytes}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,17 @@ class Program:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def training_cpu(self):
+        """Seconds of processor time of the threads that train, which end with their jobs or stay."""
+        total = 0
+        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
+            try:
+                if (thread / "comm").read_text().startswith(("dictum-train", "dictum-job")):
+                    total += int((thread / "schedstat").read_text().split()[0])
+            except OSError:
+                pass  # It has ended.
+        return total / 1e9
+
     def scrape(self):
         text = urllib.request.urlopen(f"http://{self.metrics}/metrics", timeout=10).read().decode()
         self.scrapes.append(text)
