@@ -83,9 +83,16 @@ fn plain(sentence: &str, classification: &Classification, top_k: usize) -> Strin
     let mut line = String::new();
     for (position, score) in shown(classification, top_k).iter().enumerate() {
         let label = if position == 0 { title(classification) } else { &score.label };
-        line.push_str(&format!("{}\t{:.4}\t", visible(label), score.probability));
+        let probability = four_digits(score.probability);
+        line.push_str(&format!("{}\t{probability}\t", visible(label)));
     }
     format!("{line}{}\n", visible(sentence))
+}
+
+/// A probability for programs; almost certain is not written as certain.
+fn four_digits(probability: f64) -> String {
+    let shown = if probability < 1.0 { probability.min(0.9999) } else { probability };
+    format!("{shown:.4}")
 }
 
 /// The lines for a terminal: the best label before the sentence, further labels below it.
@@ -150,6 +157,12 @@ mod tests {
         );
         assert_eq!(plain("No.", &answer, 0), "denial\t0.9712\taccusation\t0.0288\tNo.\n");
         assert_eq!(plain("No.", &answer, 5), "denial\t0.9712\taccusation\t0.0288\tNo.\n");
+    }
+
+    #[test]
+    fn almost_certain_is_not_certain() {
+        let shown = [1.0, 0.999_98, 0.999_84, 0.00001].map(four_digits);
+        assert_eq!(shown, ["1.0000", "0.9999", "0.9998", "0.0000"]);
     }
 
     #[test]
