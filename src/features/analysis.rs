@@ -27,14 +27,20 @@ pub struct Analysis {
 impl Analysis {
     /// Replaces what was analysed before by `sentence`.
     pub fn analyse(&mut self, sentence: &str) {
+        self.find_tokens(sentence);
+        find_shapes(&self.found, &mut self.shapes);
+    }
+
+    /// Replaces what was analysed before by the tokens of `sentence`; it has no shapes then.
+    pub fn find_tokens(&mut self, sentence: &str) {
         self.found.find(sentence);
+        self.shapes.clear();
         self.tokens.clear();
         self.tokens.extend(self.found.places.iter().map(|place| Token {
             hash: hash::token(self.found.folded_at(place.folded)),
             span: place.span,
             folded: place.folded,
         }));
-        find_shapes(&self.found, &mut self.shapes);
     }
 
     /// The tokens in the order of the sentence.

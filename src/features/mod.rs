@@ -13,11 +13,13 @@
 //! - `views`: the families of n-grams.
 //! - `sequence`: items in a row and the hashes of their n-grams.
 //! - `ngrams`: those of a sentence, each once in its view. `repeats`: how.
+//! - `endings`: all of them, in one walk.
 //! - `index`: from a hash to a position.
 
 mod analysis;
 mod ascii;
 mod characters;
+mod endings;
 pub mod hash;
 mod index;
 mod ngrams;
@@ -30,6 +32,7 @@ mod unicode;
 mod views;
 
 pub use analysis::{Analysis, Token};
+pub use endings::{Ending, for_each_ending};
 pub use index::HashIndex;
 pub use ngrams::Ngrams;
 pub use sequence::Items;

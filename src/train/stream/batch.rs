@@ -1,7 +1,7 @@
 //! Some rows on their way from the reader to the counters.
 
 /// Most rows of a batch; it ends earlier where texts are long.
-const MAX_ROWS: usize = 1 << 16;
+const MAX_ROWS: usize = 1 << 18;
 
 /// Some rows, their texts one behind the other.
 #[derive(Debug, Default)]

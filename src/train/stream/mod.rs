@@ -49,14 +49,16 @@ const SAMPLE_ROWS: usize = 20_000;
 const SEARCH_BYTES_PER_BYTE: u64 = 100;
 /// Share of the memory that the counts may take: one in so many bytes.
 const COUNTS_SHARE: u64 = 4;
-/// Bytes of text of a batch: one in so many bytes that the counts may take. The larger a batch is, the more
-/// of its features find their place in the tables still in the processor's cache.
-const BATCH_SHARE: u64 = 64;
-/// Bounds of the bytes of a batch.
+/// Most bytes of text of a batch: one in so many bytes that the counts may take. The larger a batch is, the
+/// more of its features find their place in the tables still in the processor's cache.
+const BATCH_SHARE: u64 = 16;
+/// Bounds of the most bytes of a batch.
 const MIN_BATCH_BYTES: usize = 1 << 16;
-const MAX_BATCH_BYTES: usize = 8 << 20;
-/// Bytes of the first batch.
-const FIRST_BATCH_BYTES: usize = 1 << 19;
+const MAX_BATCH_BYTES: usize = 32 << 20;
+/// Bytes of the first batch: few, so that counting begins soon and its features stay in the cache as well.
+const FIRST_BATCH_BYTES: usize = 1 << 20;
+/// Later batches have a share of the text before them, one byte in so many: tables have grown as well.
+const GROWTH_SHARE: usize = 8;
 /// Batches on their way.
 const BATCHES_UNDERWAY: usize = 2;
 
@@ -138,7 +140,7 @@ impl Collecting {
         self.limits.max_memory_bytes / COUNTS_SHARE
     }
 
-    /// Bytes of text of a batch. The features of a batch take some 20 times as much memory.
+    /// Most bytes of text of a batch. The features of a batch take some ten times as much memory.
     fn batch_bytes(&self) -> usize {
         let bytes = usize::try_from(self.counts_bytes() / BATCH_SHARE).unwrap_or(usize::MAX);
         bytes.clamp(MIN_BATCH_BYTES, MAX_BATCH_BYTES)
@@ -154,8 +156,9 @@ pub struct Collector {
     sampled: Size,
     is_counting: bool,
     batch: Batch,
-    /// How many bytes make a batch: first few, so that counting begins soon.
+    /// How many bytes make a batch.
     batch_bytes: usize,
+    counted_bytes: usize,
     max_batch_bytes: usize,
     to_count: SyncSender<Batch>,
     empty: Receiver<Batch>,
@@ -171,6 +174,7 @@ impl Collector {
             is_counting: false,
             batch: Batch::default(),
             batch_bytes: FIRST_BATCH_BYTES.min(collecting.batch_bytes()),
+            counted_bytes: 0,
             max_batch_bytes: collecting.batch_bytes(),
             to_count,
             empty,
@@ -210,10 +214,12 @@ impl Collector {
     }
 
     fn count(&mut self, text: &str, line: u32, label: u16, is_withdrawn: bool) {
+        self.counted_bytes = self.counted_bytes.saturating_add(text.len());
         self.batch.push(text, line, label, is_withdrawn);
         if self.batch.is_full(self.batch_bytes) {
             self.send();
-            self.batch_bytes = self.max_batch_bytes.min(2 * self.batch_bytes);
+            self.batch_bytes =
+                (self.counted_bytes / GROWTH_SHARE).clamp(self.batch_bytes, self.max_batch_bytes);
         }
     }
 

@@ -54,9 +54,10 @@ impl Partition {
     fn count_words(&mut self, batch: &Batch, occurrences: &[Occurrence], max_pairs: usize) {
         for some in occurrences.chunks(TOUCHED) {
             touch(&self.words, batch.rows(), some);
-            for (hash, at) in some {
-                let Some(row) = batch.rows().get(*at as usize) else { continue };
-                let Some((entry, is_new)) = self.words.entry(*hash, row.label) else { continue };
+            for occurrence in some {
+                let (hash, at) = (occurrence.hash(), occurrence.row as usize);
+                let Some(row) = batch.rows().get(at) else { continue };
+                let Some((entry, is_new)) = self.words.entry(hash, row.label) else { continue };
                 change(entry, row);
                 if row.is_withdrawn {
                     entry.mark = entry.mark.wrapping_sub(row.line);
@@ -64,7 +65,7 @@ impl Partition {
                     entry.mark = entry.mark.wrapping_add(row.line);
                 }
                 if is_new {
-                    self.tokens.learn(*hash, batch.text(*at as usize));
+                    self.tokens.learn(hash, batch.text(at));
                 }
             }
             self.prune_words(max_pairs);
@@ -114,9 +115,9 @@ fn count(
     let mut n_dropped = 0;
     for some in occurrences.chunks(TOUCHED) {
         touch(table, rows, some);
-        for (hash, at) in some {
-            let Some(row) = rows.get(*at as usize) else { continue };
-            if let Some((entry, _)) = table.entry(*hash, row.label) {
+        for occurrence in some {
+            let Some(row) = rows.get(occurrence.row as usize) else { continue };
+            if let Some((entry, _)) = table.entry(occurrence.hash(), row.label) {
                 change(entry, row);
             }
         }
@@ -128,9 +129,9 @@ fn count(
 /// Reads the entries that will be changed, so that the processor waits for all of them at once.
 #[inline]
 fn touch<M: Copy + Default>(table: &Table<M>, rows: &[Row], occurrences: &[Occurrence]) {
-    let touched = occurrences.iter().map(|(hash, at)| {
-        let label = rows.get(*at as usize).map_or(0, |row| row.label);
-        table.touch(*hash, label)
+    let touched = occurrences.iter().map(|occurrence| {
+        let label = rows.get(occurrence.row as usize).map_or(0, |row| row.label);
+        table.touch(occurrence.hash(), label)
     });
     black_box(touched.fold(0, |all, hash| all ^ hash));
 }

@@ -2,10 +2,10 @@
 //!
 //! One entry a pair, so that memory follows the labels a feature occurs under.
 
-use crate::features::hash;
-
 /// Entries a table has room for at first.
 const MIN_SLOTS: usize = 64;
+/// Spreads pairs over the slots: the fractional bits of the golden ratio, made odd.
+const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A pair of feature and label with its count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) struct Entry<M> {
 pub(super) struct Table<M> {
     slots: Vec<Entry<M>>,
     n_taken: usize,
+    /// What leaves an index of a slot of 64 bits.
+    shift: u32,
 }
 
 impl<M: Copy + Default> Table<M> {
@@ -39,7 +41,7 @@ impl<M: Copy + Default> Table<M> {
             self.grow();
         }
         let mask = self.slots.len().wrapping_sub(1);
-        let mut at = place(hash, label) & mask;
+        let mut at = self.place(hash, label);
         loop {
             let slot = self.slots.get(at)?;
             if !slot.is_taken || (slot.hash == hash && slot.label == label) {
@@ -59,14 +61,13 @@ impl<M: Copy + Default> Table<M> {
     /// Reads where the entry of a pair is looked for first; returns something that depends on it.
     #[inline]
     pub(super) fn touch(&self, hash: u64, label: u16) -> u64 {
-        let at = place(hash, label) & self.slots.len().wrapping_sub(1);
-        self.slots.get(at).map_or(0, |slot| slot.hash)
+        self.slots.get(self.place(hash, label)).map_or(0, |slot| slot.hash)
     }
 
     /// The entry of a pair, if it is there.
     pub(super) fn get(&self, hash: u64, label: u16) -> Option<&Entry<M>> {
         let mask = self.slots.len().wrapping_sub(1);
-        let mut at = place(hash, label) & mask;
+        let mut at = self.place(hash, label);
         loop {
             let slot = self.slots.get(at).filter(|slot| slot.is_taken)?;
             if slot.hash == hash && slot.label == label {
@@ -110,10 +111,19 @@ impl<M: Copy + Default> Table<M> {
         entries
     }
 
+    /// Where a pair belongs. All hashes of a table have the same upper bits, so that it goes by the others.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "an index")]
+    fn place(&self, hash: u64, label: u16) -> usize {
+        let mixed = (hash ^ u64::from(label) << 32).wrapping_mul(MULTIPLIER);
+        (mixed >> self.shift) as usize
+    }
+
     #[cold]
     fn grow(&mut self) {
         let n_slots = (self.slots.len() * 2).max(MIN_SLOTS);
         let old = std::mem::replace(&mut self.slots, vec![Entry::default(); n_slots]);
+        self.shift = u64::BITS - n_slots.ilog2();
         self.n_taken = 0;
         old.iter().filter(|slot| slot.is_taken).for_each(|slot| self.put(*slot));
     }
@@ -123,13 +133,6 @@ impl<M: Copy + Default> Table<M> {
             *entry = old;
         }
     }
-}
-
-/// Where a pair belongs. All hashes of a table have the same upper bits.
-#[inline]
-#[allow(clippy::cast_possible_truncation, reason = "some bits of a hash")]
-fn place(hash: u64, label: u16) -> usize {
-    hash::extend(hash, u64::from(label)) as usize
 }
 
 #[cfg(test)]

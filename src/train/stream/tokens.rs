@@ -31,7 +31,7 @@ impl Tokens {
         if self.get(word).is_some() {
             return;
         }
-        self.analysis.analyse(sentence);
+        self.analysis.find_tokens(sentence);
         let (mut at, mut found) = (0, None);
         View::Word1.for_each(&self.analysis, |hash, _| {
             if hash == word && found.is_none() {
