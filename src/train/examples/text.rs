@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 use super::{CsvError, LimitExceeded};
 
@@ -194,10 +194,8 @@ impl<R: Read> TextSource<R> {
 /// counted.
 pub(super) fn line_ends(bytes: &[u8], after_return: bool) -> u64 {
     let mut n = memchr_iter(b'\n', bytes).count();
-    if memchr(b'\r', bytes).is_some() {
-        n += memchr_iter(b'\r', bytes).count();
-        n -= bytes.windows(2).filter(|pair| pair == b"\r\n").count();
-    }
+    // A CR counts unless an LF follows, which did.
+    n += memchr_iter(b'\r', bytes).filter(|at| bytes.get(at + 1) != Some(&b'\n')).count();
     if after_return && bytes.first() == Some(&b'\n') {
         n -= 1;
     }
