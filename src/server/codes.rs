@@ -122,7 +122,7 @@ fn data_limit(exceeded: LimitExceeded) -> Answer {
     let (reason, limit) = match exceeded {
         LimitExceeded::Bytes { limit } => ("DATA_TOO_LARGE", limit.to_string()),
         LimitExceeded::Rows { limit } => ("DATA_TOO_MANY_ROWS", limit.to_string()),
-        LimitExceeded::Labels { limit } => ("TOO_MANY_LABELS", limit.to_string()),
+        LimitExceeded::Labels { limit, .. } => ("TOO_MANY_LABELS", limit.to_string()),
         LimitExceeded::Memory { limit } => ("DATA_TOO_LARGE", limit.to_string()),
     };
     Answer::new(Code::ResourceExhausted, reason).with("limit", &limit)

@@ -108,7 +108,7 @@ fn endless_labels_end_at_the_limit_on_labels() {
         n += 1;
         format!("a sentence,label {n}\n").into_bytes()
     });
-    let limit = LimitExceeded::Labels { limit: 10_000 };
+    let limit = LimitExceeded::Labels { limit: 10_000, line: 10_002 };
     assert!(matches!(error, CsvError::Limit(got) if got == limit), "{error}");
     assert!(n_read < 400_000, "{n_read} bytes read");
 }

@@ -70,7 +70,7 @@ impl Intake {
             self.report.note(line, code, || message);
             return Ok(Fate::LeftOut);
         }
-        let position = self.labels.position(label, self.limits.max_labels)?;
+        let position = self.position(label, line)?;
         let key = TextKey::of(text);
         let short_line = u32::try_from(line).unwrap_or(u32::MAX);
         let relation = self.texts.note(key, short_line, position);
@@ -140,6 +140,11 @@ impl Intake {
         self.report.used_count = self.counts.iter().sum();
         self.report.findings.sort_by_key(|finding| (finding.line, finding.code));
         (self.report, self.digest.finish())
+    }
+
+    fn position(&mut self, label: &str, line: u64) -> Result<u16, LimitExceeded> {
+        let limit = self.limits.max_labels;
+        self.labels.position(label, limit).ok_or(LimitExceeded::Labels { limit, line })
     }
 
     fn count(&mut self, label: u16, change: i64) {

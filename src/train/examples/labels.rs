@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::LimitExceeded;
-
 /// The labels that came, numbered as they did.
 #[derive(Debug, Default)]
 pub(super) struct Labels {
@@ -11,22 +9,17 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// Returns the position of a label, a new one if it has not come before.
-    ///
-    /// # Errors
-    ///
-    /// It would be one label too many. There can be no more than 65,536.
-    pub(super) fn position(&mut self, label: &str, limit: usize) -> Result<u16, LimitExceeded> {
+    /// Returns the position of a label, a new one if it has not come before; none if it would be one label too
+    /// many. There can be no more than 65,536.
+    pub(super) fn position(&mut self, label: &str, limit: usize) -> Option<u16> {
         if let Some(position) = self.positions.get(label) {
-            return Ok(*position);
+            return Some(*position);
         }
-        match u16::try_from(self.positions.len()) {
-            Ok(position) if usize::from(position) < limit => {
-                self.positions.insert(label.to_owned(), position);
-                Ok(position)
-            }
-            Ok(_) | Err(_) => Err(LimitExceeded::Labels { limit }),
-        }
+        let position = u16::try_from(self.positions.len()).ok()?;
+        (usize::from(position) < limit).then(|| {
+            self.positions.insert(label.to_owned(), position);
+            position
+        })
     }
 
     /// Returns the labels by their positions.

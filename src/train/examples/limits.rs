@@ -49,10 +49,12 @@ pub enum LimitExceeded {
         limit: u64,
     },
     /// [`Limits::max_labels`].
-    #[error("the data has more than {limit} different labels")]
+    #[error("the data has more than {limit} different labels, the first too many in line {line}")]
     Labels {
         /// How many are allowed.
         limit: usize,
+        /// Line of the first label that is one too many, or the number of its example.
+        line: u64,
     },
     /// [`Limits::max_memory_bytes`].
     #[error("the examples take more than {limit} bytes of memory")]
