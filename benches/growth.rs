@@ -3,9 +3,11 @@
 //! `cargo bench --bench growth [-- whole] [--only AXIS] [--write FOLDER]`: prints a table for each axis, or
 //! for the one whose name begins so, over a small range or the whole one (up to ten million rows: 2 GB in
 //! the temporary folder, minutes), and draws each as SVG into FOLDER. The sentences are generated: words
-//! drawn by Zipf's law, some of them told by the label. Settings are fixed (presence, one smoothing, all
+//! drawn by Zipf's law, or for the axis of features evenly, some of them told by the label. Settings are fixed (presence, one smoothing, all
 //! views, a sample of 2,000), so that a training is one pass from file to model, on all cores; the first
 //! 20,000 sentences are then classified on one. Times are by the clock.
+//!
+//! `cargo bench --bench growth -- --csv FILE ROWS` writes the sentences of the axis of rows, for the command.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -37,6 +39,8 @@ struct Case {
     vocabulary: u64,
     /// Words of a sentence.
     tokens: u64,
+    /// Whether all words are drawn alike, and not by Zipf's law: by that, few of many words are drawn at all.
+    is_even: bool,
     memory_bytes: u64,
 }
 
@@ -52,16 +56,30 @@ struct Measured {
 /// Most sentences that are classified.
 const MAX_CLASSIFIED: usize = 20_000;
 
-const BASE: Case =
-    Case { rows: 100_000, labels: 10, vocabulary: 100_000, tokens: 24, memory_bytes: 3 << 29 };
+const BASE: Case = Case {
+    rows: 100_000,
+    labels: 10,
+    vocabulary: 100_000,
+    tokens: 24,
+    is_even: false,
+    memory_bytes: 3 << 29,
+};
+/// The vocabulary of the axis of rows.
+const LARGE_VOCABULARY: u64 = 1_000_000;
 
 fn main() -> Result<()> {
     // Cargo adds `--bench`.
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let is_whole = args.iter().any(|arg| arg == "whole");
-    let folder = args.iter().position(|arg| arg == "--write").and_then(|at| args.get(at + 1));
-    let folder = folder.map(PathBuf::from);
-    let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1));
+    let behind = |name: &str, by: usize| {
+        args.iter().position(|arg| arg == name).and_then(|at| args.get(at + by))
+    };
+    if let (Some(path), Some(rows)) = (behind("--csv", 1), behind("--csv", 2)) {
+        let case = Case { rows: rows.parse()?, vocabulary: LARGE_VOCABULARY, ..BASE };
+        return generate(case, &mut File::create(path)?);
+    }
+    let folder = behind("--write", 1).map(PathBuf::from);
+    let only = behind("--only", 1);
     let pool = ThreadPoolBuilder::new().build()?;
     println!("{} threads", pool.current_num_threads());
     for (axis, cases) in series(is_whole) {
@@ -104,18 +122,20 @@ fn series(is_whole: bool) -> Vec<(&'static str, Vec<(u64, Case)>)> {
             "rows",
             with(some(&[1_000, 10_000], &[10_000, 100_000, 1_000_000, 10_000_000]), &|rows| Case {
                 rows,
-                vocabulary: 1_000_000,
+                vocabulary: LARGE_VOCABULARY,
                 ..base
             }),
         ),
         ("labels", with(some(&[2, 100], &[2, 10, 100, 1_000]), &|labels| Case { labels, ..base })),
         (
             "features",
-            with(some(&[100, 10_000], &[300, 10_000, 300_000, 10_000_000]), &|vocabulary| Case {
+            // Of few words it is the pairs and triples that are many.
+            with(some(&[20, 100], &[20, 35, 100, 10_000_000]), &|vocabulary| Case {
                 vocabulary,
                 // Each word twice or so, and room for all of them.
                 rows: base.rows.max(vocabulary / 10),
-                memory_bytes: 8 << 30,
+                is_even: true,
+                memory_bytes: 24 << 30,
                 ..base
             }),
         ),
@@ -175,8 +195,8 @@ fn time_to_classify(model: &Model, file: &File) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64() * 1e6 / n)
 }
 
-/// Writes a CSV. A word of rank r is drawn with a probability proportional to 1 / r; one in five words is
-/// moved to the ranks of the label.
+/// Writes a CSV. A word of rank r is drawn with a probability proportional to 1 / r, or all alike; one in
+/// five words is moved to the ranks of the label.
 fn generate(case: Case, file: &mut File) -> Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, file);
     let mut state = 88_172_645_463_325_252u64;
@@ -191,7 +211,11 @@ fn generate(case: Case, file: &mut File) -> Result<()> {
     for _ in 0..case.rows {
         let label = random() % case.labels;
         for at in 0..case.tokens {
-            let mut rank = rank(real(random() >> 11) / real(1 << 53) * span);
+            let mut rank = if case.is_even {
+                random() % case.vocabulary
+            } else {
+                rank(real(random() >> 11) / real(1 << 53) * span)
+            };
             if random().is_multiple_of(5) {
                 rank = (rank * case.labels + label) % case.vocabulary;
             }

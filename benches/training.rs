@@ -1,7 +1,7 @@
 //! How fast models are trained in process.
 //!
-//! `cargo bench --bench training [-- DATA.csv [COPIES]]` (default: the built-in model's examples) prints
-//! the rate of a training with fixed settings (words and pairs, one smoothing: one pass from bytes to
+//! `cargo bench --bench training [-- DATA.csv [COPIES [PART]]]` (default: the built-in model's examples; all
+//! parts, or those whose name holds PART) prints the rate of a training with fixed settings (words and pairs, one smoothing: one pass from bytes to
 //! model), on the file and on COPIES of it that differ, so that none is left out as a duplicate; and the
 //! time of an automatic training, without and with weights for every feature. Times are by the clock, on
 //! all cores; `benches/peers.py --train` sets the rates against other programs.
@@ -29,6 +29,7 @@ fn main() -> Result<()> {
         None => builtin::TRAINING_CSV.as_bytes().to_vec(),
     };
     let n_copies: usize = args.next().map_or(Ok(1), |n| n.parse())?;
+    let part = args.next().unwrap_or_default();
     let pool = ThreadPoolBuilder::new().build()?;
     println!("{} threads", pool.current_num_threads());
     let fixed = Settings {
@@ -39,19 +40,30 @@ fn main() -> Result<()> {
         refinement: false,
         ..Settings::default()
     };
-    rate("fixed settings", &csv.repeat_rows(n_copies, false), &fixed, &pool)?;
-    rate("fixed settings, all rows differ", &csv.repeat_rows(n_copies, true), &fixed, &pool)?;
-    for (what, refinement) in [("pooled", false), ("with feature weights", true)] {
-        let start = Instant::now();
-        let trained = run(&csv, &Settings { refinement, ..Settings::default() }, &pool)?;
-        let evaluation = &trained.parts.metadata.evaluation;
-        println!(
-            "automatic, {what}: {:.2} s, accuracy {:.4}, log loss {:.4}",
-            start.elapsed().as_secs_f64(),
-            evaluation.accuracy,
-            evaluation.log_loss
-        );
+    for (what, differ) in [("literal copies", false), ("copies that differ", true)] {
+        if what.contains(&part) {
+            rate(what, &csv.repeat_rows(n_copies, differ), &fixed, &pool)?;
+        }
     }
+    for (what, refinement) in [("pooled", false), ("with feature weights", true)] {
+        if what.contains(&part) {
+            automatic(what, &csv, &Settings { refinement, ..Settings::default() }, &pool)?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints the time of an automatic training.
+fn automatic(what: &str, csv: &[u8], settings: &Settings, pool: &ThreadPool) -> Result<()> {
+    let start = Instant::now();
+    let trained = run(csv, settings, pool)?;
+    let evaluation = &trained.parts.metadata.evaluation;
+    println!(
+        "automatic, {what}: {:.2} s, accuracy {:.4}, log loss {:.4}",
+        start.elapsed().as_secs_f64(),
+        evaluation.accuracy,
+        evaluation.log_loss
+    );
     Ok(())
 }
 
@@ -65,7 +77,7 @@ fn rate(what: &str, csv: &[u8], settings: &Settings, pool: &ThreadPool) -> Resul
         best = best.min(start.elapsed().as_secs_f64());
     }
     let n = f64::from(u32::try_from(n_rows)?);
-    println!("{what}: {:.0} rows/s ({n} rows in {:.0} ms)", n / best, best * 1e3);
+    println!("fixed settings, {what}: {:.0} rows/s ({n} rows in {:.0} ms)", n / best, best * 1e3);
     Ok(())
 }
 
