@@ -1,10 +1,11 @@
 //! How fast models are trained in process.
 //!
 //! `cargo bench --bench training [-- DATA.csv [COPIES [PART]]]` (default: the built-in model's examples; all
-//! parts, or those whose name holds PART) prints the rate of a training with fixed settings (words and pairs, one smoothing: one pass from bytes to
-//! model), on the file and on COPIES of it that differ, so that none is left out as a duplicate; and the
-//! time of an automatic training, without and with weights for every feature. Times are by the clock, on
-//! all cores; `benches/peers.py --train` sets the rates against other programs.
+//! parts, or those whose name holds PART) prints the rate of a training with fixed settings (words and pairs,
+//! one smoothing: one pass from bytes to model), on literal copies of the rows and on copies that differ, so
+//! that none is left out as a duplicate; and the time of an automatic training, pooled and with feature
+//! weights. Times are by the clock, on all cores; `benches/peers.py --train` sets the rates against other
+//! programs.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
