@@ -19,7 +19,7 @@ impl Class {
     /// The class of a token without digits, from its first character, which is ASCII. Without a branch.
     #[inline]
     pub(super) fn of_ascii(first: u8) -> Self {
-        CLASSES.get(usize::from(first)).copied().unwrap_or(Self::Plain)
+        CLASSES[usize::from(first)]
     }
 
     /// The class of a token without digits, from a first character that is no capital letter.
@@ -31,8 +31,8 @@ impl Class {
     }
 }
 
-const CLASSES: [Class; 128] = {
-    let mut classes = [Class::Plain; 128];
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Plain; 256];
     let mut byte = 0;
     while byte < 128 {
         classes[byte as usize] = match byte {

@@ -13,7 +13,6 @@ use super::{Span, ascii, hash, unicode};
 pub struct Tokens {
     pub(super) places: Vec<Place>,
     folded: String,
-    finder: ascii::Finder,
     characters: Characters,
 }
 
@@ -80,15 +79,7 @@ impl Tokens {
     fn find_ascii(&mut self, sentence: &str) {
         self.folded.push_str(sentence);
         self.folded.make_ascii_lowercase();
-        let bytes = sentence.as_bytes();
-        let found = self.finder.find(bytes);
-        self.places.extend(found.iter().map(|found| {
-            let ascii::Found { start, end, has_digit } = *found;
-            let first = bytes.get(start as usize).copied().unwrap_or_default();
-            let class = if has_digit { Class::Number } else { Class::of_ascii(first) };
-            let span = Span { start, end };
-            Place { span, folded: span, class }
-        }));
+        ascii::find(sentence.as_bytes(), &mut self.places);
     }
 
     fn find_unicode(&mut self, sentence: &str) {
