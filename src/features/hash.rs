@@ -29,7 +29,7 @@ pub fn key(folded: &str) -> u64 {
 }
 
 /// The key of a token that stands in a buffer with at least 16 bytes behind it.
-#[inline]
+#[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "the two halves of the bytes")]
 pub(super) fn key_within(buffer: &[u8], start: usize, end: usize) -> u64 {
     let bytes = buffer.get(start..).and_then(<[u8]>::first_chunk::<SHORT>);

@@ -65,14 +65,15 @@ impl Tokens {
         self.folded.get(start as usize..end as usize).unwrap_or_default()
     }
 
-    /// Writes the [`key`](hash::key) of each token in place of what was in `keys`.
-    pub fn keys(&self, keys: &mut Vec<u64>) {
+    /// The [`key`](hash::key) of each token.
+    #[inline]
+    #[must_use]
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = u64> {
         let folded = self.folded.as_bytes();
-        keys.clear();
-        keys.extend(self.places.iter().map(|place| {
+        self.places.iter().map(|place| {
             let Span { start, end } = place.folded;
             hash::key_within(folded, start as usize, end as usize)
-        }));
+        })
     }
 
     /// The same result as [`Self::find_unicode`] where every byte is a character that NFKC leaves alone.
@@ -167,11 +168,10 @@ mod tests {
 
         #[test]
         fn keys_are_those_of_the_texts(s in "([a-zA-Z0-9]{1,24}|\\PC| ){0,30}") {
-            let (mut tokens, mut keys) = (Tokens::default(), vec![7]);
+            let mut tokens = Tokens::default();
             tokens.find(&s);
-            tokens.keys(&mut keys);
             let wanted: Vec<u64> = (0..tokens.len()).map(|nth| hash::key(tokens.folded(nth))).collect();
-            prop_assert_eq!(keys, wanted);
+            prop_assert_eq!(Vec::from_iter(tokens.keys()), wanted);
         }
     }
 }

@@ -1,330 +1,254 @@
 //! Finds the positions of hashes, among very many: built once, then only read.
 //!
-//! The hashes stand in ascending order. The upper bits of a hash lead to a bucket of a few neighbours, of
-//! which a word holds a byte each, its print: one comparison of eight bytes tells most unknown hashes and
-//! gives the place of most known ones. Many hashes are looked up in two passes, so that what one waits for
-//! from memory is on its way while others are looked at.
+//! A perfect hash function: no two of the known hashes have the same slot, so that a look-up is one comparison
+//! and needs no branch. The hashes fall into buckets of a few; a bucket's *pilot* is a number that was sought
+//! until the slots of its hashes were free and different. (After G. E. Pibiri and R. Trani, `PTHash`,
+//! SIGIR 2021.)
 
 use super::met::Met;
+use crate::features::hash::extend;
 
-/// Hashes a bucket on average. A bucket has room for eight prints.
-const MEAN_HASHES: usize = 4;
-const PRINTS: u32 = 8;
-/// The print of no hash: the place is empty.
-const EMPTY: u8 = 0xfe;
-/// In the last place: the bucket has more hashes than prints.
-const OVERFULL: u8 = 0xff;
+/// Hashes a bucket on average: with more, pilots take longer to find; with fewer there are more of them.
+const MEAN_HASHES: usize = 2;
+/// No bucket has more, or another seed is taken.
+const MAX_HASHES: usize = 64;
+/// For so many hashes there is a free slot, so that the last pilots are found soon.
+const HASHES_A_FREE_SLOT: usize = 10;
+/// Odd, and without a pattern: the fractional bits of the golden ratio and of the root of 2.
+const MULTIPLIERS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0x6a09_e667_f3bc_c909];
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// Distinct hashes, each with its position.
+/// Distinct hashes, each with its slot, and with something else that is wanted when it is found.
 #[derive(Debug)]
-pub(super) struct Index {
-    /// Ascending.
-    hashes: Vec<u64>,
-    /// One more than there are, for the end of the last.
-    buckets: Vec<Bucket>,
+pub(super) struct Index<T = ()> {
+    /// A pilot a bucket.
+    pilots: Vec<u16>,
+    /// By slot. In a free one stands a hash whose slot is another.
+    slots: Vec<(u64, T)>,
+    /// Odd. What hashes are multiplied by; not 1 only where no pilots could be found so.
+    seed: u64,
 }
 
-/// A few neighbours.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    /// The prints of its first hashes, a byte each, from the lowest on.
-    prints: u64,
-    /// The position of its first hash.
-    start: u32,
-}
-
-const EMPTY_BUCKET: Bucket = Bucket { prints: EMPTY as u64 * ONES, start: 0 };
-
-/// What a look-up of many hashes found. Keeps its buffers.
+/// Where some of many hashes are, each once. Keeps its buffers.
 #[derive(Debug, Default)]
 pub(super) struct Finder {
-    candidates: Vec<Candidate>,
-    /// Of the known hashes: which of all they are, and their positions.
-    nths: Vec<u32>,
-    positions: Vec<u32>,
-    n_found: usize,
-    n_hashes: usize,
+    slots: Vec<u32>,
     met: Met,
 }
 
-/// A hash with the position that is most probably its.
-#[derive(Debug, Clone, Copy, Default)]
-struct Candidate {
-    hash: u64,
-    position: u32,
-    nth: u32,
-}
-
-impl Finder {
-    /// The known hashes, in order: which of all they are, and their positions.
-    #[inline]
-    pub(super) fn found(&self) -> impl Iterator<Item = (u32, u32)> {
-        let nths = self.nths.get(..self.n_found).unwrap_or_default();
-        nths.iter().copied().zip(self.positions.iter().copied())
-    }
-
-    /// The positions of the known hashes.
-    pub(super) fn positions(&self) -> &[u32] {
-        self.positions.get(..self.n_found).unwrap_or_default()
-    }
-
-    /// Leaves in `unknown` which of the hashes are not known.
-    pub(super) fn unknown(&self, unknown: &mut Vec<usize>) {
-        unknown.clear();
-        if self.n_found == self.n_hashes {
-            return;
+impl<T: Copy + Default> Index<T> {
+    /// Indexes distinct hashes, ascending, fewer than 2^32. Returns also the slot of each.
+    pub(super) fn new(hashes: &[(u64, T)]) -> (Self, Vec<u32>) {
+        if let Some(built) = Self::with_seed(hashes, 1) {
+            return built;
         }
-        let mut next = 0;
-        for (nth, _) in self.found() {
-            unknown.extend(next..nth as usize);
-            next = nth as usize + 1;
-        }
-        unknown.extend(next..self.n_hashes);
-    }
-
-    fn make_room(&mut self, n_hashes: usize) {
-        self.n_hashes = n_hashes;
-        if self.candidates.len() < n_hashes {
-            self.candidates.resize(n_hashes, Candidate::default());
-            self.nths.resize(n_hashes, 0);
-            self.positions.resize(n_hashes, 0);
-        }
-    }
-}
-
-impl Index {
-    /// Indexes hashes: ascending, distinct, fewer than 2^32.
-    pub(super) fn new(mut hashes: Vec<u64>) -> Self {
-        debug_assert!(hashes.is_sorted_by(|a, b| a < b), "not in order");
-        hashes.shrink_to_fit();
-        let n_buckets = hashes.len() / MEAN_HASHES + 1;
-        let mut buckets = vec![EMPTY_BUCKET; n_buckets + 1];
-        let mut start = 0;
-        for (at, bucket) in (0..).zip(&mut buckets) {
-            bucket.start = start;
-            let behind = hashes.get(start as usize..).unwrap_or_default();
-            for (n, hash) in
-                (0..).zip(behind).take_while(|(_, hash)| spread(**hash, n_buckets) == at)
-            {
-                bucket.prints = with_print(bucket.prints, n, *hash);
-                start += 1;
+        // It depends on all hashes, so that nobody chooses some that no pilots are found for.
+        let mut seed = hashes.iter().fold(MULTIPLIERS[0], |seed, (hash, _)| extend(seed, *hash));
+        loop {
+            seed = extend(seed, MULTIPLIERS[1]);
+            if let Some(built) = Self::with_seed(hashes, seed | 1) {
+                return built;
             }
         }
-        Self { hashes, buckets }
     }
 
-    /// The position of a hash.
-    pub(super) fn position(&self, hash: u64) -> Option<usize> {
-        let mut candidate = [Candidate::default()];
-        let n = self.candidates(std::iter::once(hash), &mut candidate);
-        let position = self.confirm(candidate.get(..n)?.first()?)?;
-        Some(position as usize)
+    /// The same with a seed that may be found wanting.
+    fn with_seed(hashes: &[(u64, T)], seed: u64) -> Option<(Self, Vec<u32>)> {
+        let n_slots = hashes.len() + hashes.len().div_ceil(HASHES_A_FREE_SLOT);
+        let free = hashes.first().copied().unwrap_or_default();
+        let n_buckets = hashes.len() / MEAN_HASHES + 1;
+        let mut index = Self { pilots: vec![0; n_buckets], slots: vec![free; n_slots], seed };
+        let seeded = |(nth, (hash, _)): (u32, &(u64, T))| (hash.wrapping_mul(seed), nth);
+        let mut keys: Vec<(u64, u32)> = (0..).zip(hashes).map(seeded).collect();
+        // With the first seed they are in order.
+        keys.sort_unstable();
+        let mut taken = Met::default();
+        taken.make_room(n_slots);
+        let mut slots = vec![0; hashes.len()];
+        // Large ones first, while there is room for them.
+        for bucket in index.buckets(&keys)?.iter().rev().flatten() {
+            let pilot = index.seek_pilot(bucket, &mut taken)?;
+            for (key, nth) in *bucket {
+                let slot = index.slot(*key, pilot);
+                *index.slots.get_mut(slot)? = *hashes.get(*nth as usize)?;
+                *slots.get_mut(*nth as usize)? = low_bits(slot);
+            }
+            let (key, _) = bucket.first()?;
+            let at = index.bucket(*key);
+            *index.pilots.get_mut(at)? = pilot;
+        }
+        Some((index, slots))
     }
 
-    /// Number of hashes.
-    pub(super) fn len(&self) -> usize {
-        self.hashes.len()
+    /// The buckets of ascending keys, by their size; `None` if one is too large.
+    fn buckets<'a>(&self, keys: &'a [(u64, u32)]) -> Option<Vec<Vec<&'a [(u64, u32)]>>> {
+        let mut by_size = vec![Vec::new(); MAX_HASHES + 1];
+        for bucket in keys.chunk_by(|(a, _), (b, _)| self.bucket(*a) == self.bucket(*b)) {
+            by_size.get_mut(bucket.len())?.push(bucket);
+        }
+        Some(by_size)
     }
 
-    /// Looks up many hashes.
-    pub(super) fn find(&self, hashes: &[u64], finder: &mut Finder) {
-        finder.make_room(hashes.len());
-        let n_candidates = self.candidates(hashes.iter().copied(), &mut finder.candidates);
-        let candidates = finder.candidates.get(..n_candidates).unwrap_or_default();
-        finder.n_found = self.known(candidates, &mut finder.nths, &mut finder.positions);
+    /// A pilot with which some keys have slots that are free and different; they are taken then.
+    fn seek_pilot(&self, keys: &[(u64, u32)], taken: &mut Met) -> Option<u16> {
+        (0..=u16::MAX).find(|pilot| {
+            let slot = |(key, _): &(u64, u32)| low_bits(self.slot(*key, *pilot));
+            let n_taken = keys.iter().take_while(|key| taken.insert(slot(key))).count();
+            if n_taken < keys.len() {
+                keys.iter().take(n_taken).for_each(|key| taken.remove(slot(key)));
+            }
+            n_taken == keys.len()
+        })
     }
 
-    /// Looks up many hashes. Returns the positions of those that are known, each once.
-    pub(super) fn find_distinct<'a>(
-        &self,
-        hashes: impl ExactSizeIterator<Item = u64>,
-        finder: &'a mut Finder,
-    ) -> &'a [u32] {
-        finder.make_room(hashes.len());
-        finder.met.make_room(self.hashes.len());
-        let n_candidates = self.candidates(hashes, &mut finder.candidates);
-        let candidates = finder.candidates.get(..n_candidates).unwrap_or_default();
-        let n = self.distinct(candidates, &mut finder.positions, &mut finder.met);
-        finder.positions.get(..n).unwrap_or_default()
+    /// The slot of a hash.
+    pub(super) fn find(&self, hash: u64) -> Option<usize> {
+        let (slot, known) = self.look_up(hash);
+        known.map(|_| slot)
     }
 
-    /// Writes the hashes that the prints let pass; how many there are. A function of its own, so that what
+    /// Number of slots.
+    pub(super) fn n_slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Looks up many hashes. Returns the slots of those that are known, each once.
+    pub(super) fn find_all<'a>(&self, hashes: &[u64], finder: &'a mut Finder) -> &'a [u32] {
+        let Finder { slots, met } = finder;
+        if slots.len() < hashes.len() {
+            slots.resize(hashes.len(), 0);
+        }
+        let n_known = self.known(hashes, slots);
+        met.make_room(self.slots.len());
+        let n = met.drop_repeats(slots.get_mut(..n_known).unwrap_or_default());
+        slots.get(..n).unwrap_or_default()
+    }
+
+    /// Writes the slots of the hashes that are known; how many there are. A function of its own, so that what
     /// the loop needs stays in registers.
     #[inline(never)]
-    fn candidates(&self, hashes: impl Iterator<Item = u64>, candidates: &mut [Candidate]) -> usize {
+    fn known(&self, hashes: &[u64], slots: &mut [u32]) -> usize {
         let mut n = 0;
-        // Without a branch on what the prints say: it would be guessed wrong half of the time.
-        for (nth, hash) in (0..).zip(hashes) {
-            let Bucket { prints, start } = self.bucket(hash);
-            let matches = matches(prints, hash);
-            if let Some(to) = candidates.get_mut(n) {
-                // Without a match, the last place.
-                let place = (matches | 1 << 63).trailing_zeros() / 8;
-                *to = Candidate { hash, position: start + place, nth };
+        // Without a branch on what is known: it would be guessed wrong too often.
+        for hash in hashes {
+            let (slot, known) = self.look_up(*hash);
+            if let Some(to) = slots.get_mut(n) {
+                *to = low_bits(slot);
             }
-            n += usize::from((matches != 0) | (prints >= u64::from(OVERFULL) << 56));
+            n += usize::from(known.is_some());
         }
         n
     }
 
-    /// Writes which candidates are known, and their positions; how many there are.
+    /// Looks up many hashes. Writes the slot of each, that behind the last for those that are not known, and
+    /// what the others were given. Returns how many are not known.
     #[inline(never)]
-    fn known(&self, candidates: &[Candidate], nths: &mut [u32], positions: &mut [u32]) -> usize {
-        let mut n = 0;
-        for candidate in candidates {
-            let Some(found) = self.confirm(candidate) else { continue };
-            if let (Some(nth), Some(position)) = (nths.get_mut(n), positions.get_mut(n)) {
-                (*nth, *position) = (candidate.nth, found);
-            }
-            n += 1;
+    pub(super) fn look_up_all(&self, hashes: &[u64], slots: &mut [u32], given: &mut [T]) -> usize {
+        let mut n_unknown = 0;
+        for (hash, (to_slot, to_given)) in hashes.iter().zip(slots.iter_mut().zip(given)) {
+            let (slot, known) = self.look_up(*hash);
+            n_unknown += usize::from(known.is_none());
+            *to_slot = low_bits(if known.is_some() { slot } else { self.slots.len() });
+            *to_given = known.unwrap_or_default();
         }
-        n
+        n_unknown
     }
 
-    /// Writes the positions of the candidates that are known, each once; how many there are. `met` is empty
-    /// before and after.
-    #[inline(never)]
-    fn distinct(&self, candidates: &[Candidate], positions: &mut [u32], met: &mut Met) -> usize {
-        let mut n = 0;
-        for candidate in candidates {
-            let Some(position) = self.confirm(candidate) else { continue };
-            if let Some(to) = positions.get_mut(n) {
-                *to = position;
-            }
-            n += usize::from(met.insert(position));
-        }
-        positions.iter().take(n).for_each(|position| met.forget(*position));
-        n
-    }
-
-    /// The position of a candidate that is known.
+    /// The slot that a hash has if it is known, and what it was given if it is.
     #[inline]
-    fn confirm(&self, candidate: &Candidate) -> Option<u32> {
-        if self.hashes.get(candidate.position as usize) == Some(&candidate.hash) {
-            return Some(candidate.position);
-        }
-        self.search(candidate.hash).map(|at| low_bits(at as u64))
+    pub(super) fn look_up(&self, hash: u64) -> (usize, Option<T>) {
+        let key = hash.wrapping_mul(self.seed);
+        let pilot = self.pilots.get(self.bucket(key)).copied().unwrap_or_default();
+        let slot = self.slot(key, pilot);
+        let known = self.slots.get(slot).filter(|(known, _)| *known == hash);
+        (slot, known.map(|(_, given)| *given))
+    }
+
+    /// The bucket of a key, which is a hash times the seed. Keys in order have buckets in order.
+    #[inline]
+    fn bucket(&self, key: u64) -> usize {
+        spread(key, self.pilots.len())
     }
 
     #[inline]
-    fn bucket(&self, hash: u64) -> Bucket {
-        let at = spread(hash, self.buckets.len() - 1);
-        self.buckets.get(at).copied().unwrap_or(EMPTY_BUCKET)
-    }
-
-    /// The position of a hash that shares its print with another, or has none.
-    #[cold]
-    fn search(&self, hash: u64) -> Option<usize> {
-        let bucket = spread(hash, self.buckets.len() - 1);
-        let start = self.buckets.get(bucket)?.start as usize;
-        let end = self.buckets.get(bucket + 1)?.start as usize;
-        let found = self.hashes.get(start..end)?.binary_search(&hash).ok()?;
-        Some(start + found)
+    fn slot(&self, key: u64, pilot: u16) -> usize {
+        let multiplier = MULTIPLIERS[1].wrapping_add(u64::from(pilot) << 1);
+        // No pilot would move a key of 0.
+        spread((key ^ MULTIPLIERS[0]).wrapping_mul(multiplier), self.slots.len())
     }
 }
 
-/// Spreads hashes over `n` buckets by their upper bits, in order, without a division.
+/// Spreads numbers over `n` places by their upper bits, without a division.
 #[inline]
 #[allow(clippy::cast_possible_truncation, reason = "the upper half of a 128-bit product")]
-fn spread(hash: u64, n: usize) -> usize {
-    ((u128::from(hash) * n as u128) >> 64) as usize
+fn spread(number: u64, n: usize) -> usize {
+    ((u128::from(number) * n as u128) >> 64) as usize
 }
 
-/// The print of a hash: its lowest byte. That of an empty place leads to a comparison in vain.
+/// A slot, or which of many hashes, as it is kept.
 #[inline]
-fn print(hash: u64) -> u64 {
-    hash & 0xff
-}
-
-/// Takes in the `n`th hash of a bucket.
-fn with_print(prints: u64, n: u32, hash: u64) -> u64 {
-    match n {
-        0..PRINTS => {
-            let shift = n * 8;
-            prints & !(0xff << shift) | print(hash) << shift
-        }
-        _ => prints | u64::from(OVERFULL) << 56,
-    }
-}
-
-/// A high bit for each byte that is the hash's print. Above the lowest there may be wrong ones.
-#[inline]
-fn matches(prints: u64, hash: u64) -> u64 {
-    let differences = prints ^ (print(hash) * ONES);
-    differences.wrapping_sub(ONES) & !differences & HIGHS
-}
-
-/// The lower half of a number.
-#[inline]
-#[allow(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-fn low_bits(number: u64) -> u32 {
-    number as u32
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "there are fewer than 2^32 slots, and tokens of a sentence"
+)]
+fn low_bits(slot: usize) -> u32 {
+    slot as u32
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    /// Hashes that crowd in few buckets and share prints, and others.
+    /// Hashes that crowd in few places, and others.
     fn hashes() -> impl Strategy<Value = Vec<u64>> {
         let crowded = (0..4u64, 0..600u64).prop_map(|(high, low)| high << 62 | low);
         prop::collection::btree_set(prop_oneof![crowded, any::<u64>(), Just(u64::MAX)], 0..300)
             .prop_map(|hashes| hashes.into_iter().collect())
     }
 
+    fn index(hashes: &[u64]) -> (Index<u64>, Vec<u32>) {
+        Index::new(&hashes.iter().map(|hash| (*hash, !hash)).collect::<Vec<_>>())
+    }
+
     proptest! {
         #[test]
         fn every_hash_is_found_and_no_other(known in hashes(), others in hashes()) {
-            let index = Index::new(known.clone());
-            let asked: Vec<u64> = known.iter().zip(&others).flat_map(|(a, b)| [*a, *b]).collect();
-            let wanted: Vec<_> = asked.iter().map(|hash| known.binary_search(hash).ok()).collect();
-            for (hash, wanted) in asked.iter().zip(&wanted) {
-                prop_assert_eq!(index.position(*hash), *wanted);
-            }
-            let mut finder = Finder::default();
-            for n in [asked.len(), asked.len() / 2] {
-                index.find(&asked[..n], &mut finder);
-                let mut unknown = Vec::new();
-                finder.unknown(&mut unknown);
-                let mut found = finder.found().map(|(nth, at)| (nth as usize, at as usize));
-                for (nth, wanted) in wanted[..n].iter().enumerate() {
-                    match wanted {
-                        Some(at) => prop_assert_eq!(found.next(), Some((nth, *at))),
-                        None => prop_assert!(unknown.contains(&nth)),
+            let (index, slots) = index(&known);
+            for hash in known.iter().chain(&others) {
+                let (slot, given) = index.look_up(*hash);
+                match known.binary_search(hash) {
+                    Ok(nth) => {
+                        prop_assert_eq!(given, Some(!hash));
+                        prop_assert_eq!(slots[nth] as usize, slot);
+                        prop_assert_eq!(index.find(*hash), Some(slot));
                     }
+                    Err(_) => prop_assert_eq!((given, index.find(*hash)), (None, None)),
                 }
-                prop_assert_eq!(found.next(), None);
-                prop_assert_eq!(unknown.len() + finder.positions().len(), n);
             }
         }
 
         #[test]
         fn what_is_asked_twice_is_found_once(known in hashes(), others in hashes()) {
-            let index = Index::new(known.clone());
+            let (index, slots) = index(&known);
             let asked: Vec<u64> = others.iter().chain(&known).chain(&known).copied().collect();
             let mut finder = Finder::default();
             for _ in 0..2 {
-                let found = index.find_distinct(asked.iter().copied(), &mut finder);
-                let mut found: Vec<_> = found.iter().map(|at| known[*at as usize]).collect();
-                found.sort_unstable();
-                prop_assert_eq!(&found, &known);
+                let found = index.find_all(&asked, &mut finder);
+                let (found, wanted) = (BTreeSet::from_iter(found), BTreeSet::from_iter(&slots));
+                prop_assert_eq!(found, wanted);
             }
         }
     }
 
     #[test]
-    fn most_unknown_hashes_are_told_by_their_prints() {
-        let spread_out = |n: u64| crate::features::hash::extend(7, n);
-        let mut known: Vec<u64> = (0..10_000).map(spread_out).collect();
+    fn slots_are_hardly_more_than_hashes() {
+        let mut known: Vec<u64> = (0..100_000).map(|n| extend(7, n)).collect();
         known.sort_unstable();
-        let index = Index::new(known);
-        let unknown: Vec<u64> = (10_000..20_000).map(spread_out).collect();
-        let n_passed = index.candidates(unknown.into_iter(), &mut [Candidate::default(); 10_000]);
-        assert!(n_passed < 500, "{n_passed} of 10,000 pass");
+        let (index, slots) = index(&known);
+        assert_eq!((index.n_slots(), index.seed), (110_000, 1));
+        assert_eq!(BTreeSet::from_iter(slots).len(), known.len());
     }
 }

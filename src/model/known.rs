@@ -1,13 +1,14 @@
 //! The known tokens of a sentence: where their rows are, by how often each view counts them.
 
-use super::index::{Finder, Index};
+use super::index::Index;
 use super::met::Met;
 use crate::features::{Mark, Shape, View};
 
-/// Positions of known tokens. Keeps its buffers.
+/// Slots of the tokens of a sentence; all that are unknown share the one behind the last. Keeps its buffers.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    finder: Finder,
+    keys: Vec<u64>,
+    slots: Vec<u32>,
     /// Each once.
     distinct: Vec<u32>,
     /// Each once that the shape view has as it stands.
@@ -18,39 +19,47 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Looks up the keys of tokens. Calls `each` with what number a known one has, and its position.
-    pub(super) fn find(&mut self, index: &Index, keys: &[u64], mut each: impl FnMut(u32, u32)) {
-        index.find(keys, &mut self.finder);
-        self.met.make_room(index.len());
-        self.distinct.clear();
-        self.distinct.resize(keys.len(), 0);
-        let mut n = 0;
-        for (nth, position) in self.finder.found() {
-            each(nth, position);
-            if let Some(to) = self.distinct.get_mut(n) {
-                *to = position;
-            }
-            n += usize::from(self.met.insert(position));
+    /// Looks up the keys of tokens. Leaves the hashes of those that are known in `hashes`, and in `unknown`
+    /// which are not.
+    pub(super) fn find(
+        &mut self,
+        index: &Index<u64>,
+        keys: impl ExactSizeIterator<Item = u64>,
+        hashes: &mut [u64],
+        unknown: &mut Vec<usize>,
+    ) {
+        // One thing after the other for all tokens, so that little is waited for.
+        self.keys.clear();
+        self.keys.extend(keys);
+        self.slots.resize(self.keys.len(), 0);
+        let n_unknown = index.look_up_all(&self.keys, &mut self.slots, hashes);
+        unknown.clear();
+        if n_unknown > 0 {
+            let slots = self.slots.iter().enumerate();
+            let missing = slots.filter(|(_, slot)| **slot as usize == index.n_slots());
+            unknown.extend(missing.map(|(nth, _)| nth));
         }
+        self.distinct.clone_from(&self.slots);
+        self.met.make_room(index.n_slots() + 1);
+        let n = self.met.drop_repeats(&mut self.distinct);
         self.distinct.truncate(n);
-        self.distinct.iter().for_each(|position| self.met.forget(*position));
     }
 
     /// Takes in which tokens the shape view has as they stand.
-    pub(super) fn find_shapes(&mut self, n_tokens: usize, shapes: &[Shape]) {
+    pub(super) fn find_shapes(&mut self, shapes: &[Shape]) {
         self.is_shape.clear();
-        self.is_shape.resize(n_tokens, false);
+        self.is_shape.resize(self.slots.len(), false);
         for shape in shapes.iter().filter(|shape| shape.mark == Mark::Word) {
             if let Some(is_shape) = self.is_shape.get_mut(shape.first as usize) {
                 *is_shape = true;
             }
         }
         self.shapes.clear();
-        for (nth, position) in self.finder.found() {
-            let is_shape = self.is_shape.get(nth as usize).is_some_and(|is_shape| *is_shape);
-            self.shapes.extend((is_shape && self.met.insert(position)).then_some(position));
+        for (slot, is_shape) in self.slots.iter().zip(&self.is_shape) {
+            self.shapes.extend(is_shape.then_some(*slot));
         }
-        self.shapes.iter().for_each(|position| self.met.forget(*position));
+        let n = self.met.drop_repeats(&mut self.shapes);
+        self.shapes.truncate(n);
     }
 
     /// Whether the shape view has a token as it stands.
@@ -58,16 +67,11 @@ impl Known {
         self.is_shape.get(nth).is_some_and(|is_shape| *is_shape)
     }
 
-    /// Leaves in `unknown` which tokens are not known.
-    pub(super) fn unknown(&self, unknown: &mut Vec<usize>) {
-        self.finder.unknown(unknown);
-    }
-
-    /// The positions of the tokens that a view counts, as often as it does: characters each time, words once,
+    /// The slots of the tokens that a view counts, as often as it does: characters each time, words once,
     /// shapes once if they stand as they are.
     pub(super) fn counted(&self, view: View) -> &[u32] {
         match view {
-            View::Character => self.finder.positions(),
+            View::Character => &self.slots,
             View::Word1 => &self.distinct,
             View::Shape => &self.shapes,
             View::Word2 | View::Word3 => &[],

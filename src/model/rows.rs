@@ -121,57 +121,57 @@ pub(super) struct Rows {
 enum Numbers {
     /// Row after row: a value a label, the mass, and the square where rows have one.
     Dense { numbers: Vec<f32>, n_labels: usize, stride: usize },
-    /// Row after row its place, and one more for the end of the last.
+    /// Row after row its place.
     Sparse { places: Vec<Place>, entries: Vec<Entry> },
 }
 
-/// A row whose entries end where those of the next begin.
-#[derive(Debug, Clone, Copy)]
+/// A row, and which of the entries are its.
+#[derive(Debug, Clone, Copy, Default)]
 struct Place {
     mass: f32,
     square: f32,
     start: u32,
+    n: u32,
 }
 
 impl Rows {
-    /// Rows for so many labels, by ascending hashes; `has_squares`: with squares.
+    /// `n` rows with distinct hashes, for so many labels; `has_squares`: with squares.
     pub(super) fn new<'a>(
-        n_labels: usize,
-        has_squares: bool,
-        rows: impl Iterator<Item = NewRow<'a>>,
+        (n_labels, has_squares): (usize, bool),
+        n: usize,
+        row: impl Fn(usize) -> Option<NewRow<'a>>,
     ) -> Self {
-        let mut hashes = Vec::new();
-        let rows = rows.inspect(|row| hashes.push(row.hash));
-        let numbers =
-            if n_labels <= FEW_LABELS { dense(n_labels, has_squares, rows) } else { sparse(rows) };
-        Self { index: Index::new(hashes), numbers }
+        let hashes: Vec<_> = (0..n).filter_map(&row).map(|row| (row.hash, ())).collect();
+        let (index, slots) = Index::new(&hashes);
+        let rows = slots.iter().zip((0..n).filter_map(row));
+        let numbers = if n_labels <= FEW_LABELS {
+            dense(n_labels, has_squares, index.n_slots(), rows)
+        } else {
+            sparse(index.n_slots(), rows)
+        };
+        Self { index, numbers }
     }
 
     /// The row of a hash.
     pub(super) fn get(&self, hash: u64) -> Option<Row<'_>> {
-        self.index.position(hash).map(|at| self.row(at))
+        self.index.find(hash).map(|at| self.row(at))
     }
 
     /// Adds the rows of those of the hashes that have one to `sum`, each once.
-    pub(super) fn sum(
-        &self,
-        hashes: impl ExactSizeIterator<Item = u64>,
-        finder: &mut Finder,
-        sum: &mut RowSum,
-    ) {
-        let positions = self.index.find_distinct(hashes, finder);
+    pub(super) fn sum(&self, hashes: &[u64], finder: &mut Finder, sum: &mut RowSum) {
+        let slots = self.index.find_all(hashes, finder);
         match &self.numbers {
             Numbers::Dense { numbers, n_labels, stride } => {
                 let mut totals = [0.0; MAX_STRIDE];
-                add_dense(numbers, *stride, positions, &mut totals);
+                add_dense(numbers, *stride, slots, &mut totals);
                 let (values, others) = totals.split_at_checked(*n_labels).unwrap_or_default();
                 sum.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
                 sum.mass += others.first().copied().unwrap_or_default();
                 sum.square += others.get(1).copied().unwrap_or_default();
             }
             Numbers::Sparse { .. } => {
-                for position in positions {
-                    sum.add(&self.row(*position as usize), 1.0, 1.0);
+                for slot in slots {
+                    sum.add(&self.row(*slot as usize), 1.0, 1.0);
                 }
             }
         }
@@ -187,10 +187,9 @@ impl Rows {
                 Row { mass: other(0), square: other(1), entries: Entries::Dense(values) }
             }
             Numbers::Sparse { places, entries } => {
-                let (Some(place), Some(next)) = (places.get(at), places.get(at + 1)) else {
-                    return Row { mass: 0.0, square: 0.0, entries: Entries::Dense(&[]) };
-                };
-                let range = place.start as usize..next.start as usize;
+                let place = places.get(at).copied().unwrap_or_default();
+                let start = place.start as usize;
+                let range = start..start + place.n as usize;
                 let entries = Entries::Sparse(entries.get(range).unwrap_or_default());
                 Row { mass: f64::from(place.mass), square: f64::from(place.square), entries }
             }
@@ -198,38 +197,40 @@ impl Rows {
     }
 }
 
-fn dense<'a>(
+/// What is in a free slot is never asked for.
+fn dense<'a, 'b>(
     n_labels: usize,
     has_squares: bool,
-    rows: impl Iterator<Item = NewRow<'a>>,
+    n_slots: usize,
+    rows: impl Iterator<Item = (&'b u32, NewRow<'a>)>,
 ) -> Numbers {
     let stride = n_labels + 1 + usize::from(has_squares);
-    let mut numbers = Vec::new();
-    for row in rows {
-        let start = numbers.len();
-        numbers.resize(start + n_labels, 0.0);
-        let values = numbers.get_mut(start..).unwrap_or_default();
+    let mut numbers = vec![0.0; n_slots * stride];
+    for (slot, row) in rows {
+        let start = *slot as usize * stride;
+        let to = numbers.get_mut(start..start + stride).unwrap_or_default();
+        let (values, others) = to.split_at_mut_checked(n_labels).unwrap_or_default();
         for (label, value) in row.labels.iter().zip(row.values) {
             if let Some(to) = values.get_mut(usize::from(*label)) {
                 *to = *value;
             }
         }
-        numbers.push(row.mass);
-        numbers.extend(has_squares.then_some(row.square));
+        others.iter_mut().zip([row.mass, row.square]).for_each(|(to, number)| *to = number);
     }
-    numbers.shrink_to_fit();
     Numbers::Dense { numbers, n_labels, stride }
 }
 
-fn sparse<'a>(rows: impl Iterator<Item = NewRow<'a>>) -> Numbers {
-    let (mut places, mut entries) = (Vec::new(), Vec::new());
-    let start = |entries: &Vec<Entry>| u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    for row in rows {
-        places.push(Place { mass: row.mass, square: row.square, start: start(&entries) });
+fn sparse<'a, 'b>(n_slots: usize, rows: impl Iterator<Item = (&'b u32, NewRow<'a>)>) -> Numbers {
+    let mut places = vec![Place::default(); n_slots];
+    let mut entries = Vec::new();
+    for (slot, row) in rows {
+        if let Some(place) = places.get_mut(*slot as usize) {
+            let start = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            let n = u32::try_from(row.labels.len()).unwrap_or_default();
+            *place = Place { mass: row.mass, square: row.square, start, n };
+        }
         entries.extend(row.labels.iter().zip(row.values).map(entry));
     }
-    places.push(Place { mass: 0.0, square: 0.0, start: start(&entries) });
-    places.shrink_to_fit();
     entries.shrink_to_fit();
     Numbers::Sparse { places, entries }
 }
@@ -277,9 +278,7 @@ mod tests {
 
     #[test]
     fn every_row_is_found_and_added_in_every_layout() {
-        let mut hashes: Vec<u64> =
-            (100..5_100).map(|n| extend(0, n)).chain([0, u64::MAX]).collect();
-        hashes.sort_unstable();
+        let hashes: Vec<u64> = (100..5_100).map(|n| extend(0, n)).chain([0, u64::MAX]).collect();
         let values: Vec<[f32; 1]> = (0u16..5_002).map(|n| [f32::from(n)]).collect();
         let total: f64 = values.iter().map(|[value]| f64::from(*value)).sum();
         for (n_labels, has_squares) in
@@ -294,15 +293,15 @@ mod tests {
                 values,
             };
             let values: &'static [[f32; 1]] = values.clone().leak();
-            let new = hashes.iter().zip(values.iter().map(<[f32; 1]>::as_slice)).map(row);
-            let rows = Rows::new(n_labels, has_squares, new);
+            let new = |nth: usize| Some(row((hashes.get(nth)?, values.get(nth)?.as_slice())));
+            let rows = Rows::new((n_labels, has_squares), hashes.len(), new);
             for (hash, [value]) in hashes.iter().zip(values) {
                 let row = rows.get(*hash).expect("it was added");
                 assert_eq!((row.mass, row.square), (2.0, f64::from(square)));
                 assert_eq!((row.entry(0), row.entry(1)), (0.0, f64::from(*value)));
             }
             let (mut finder, mut sum) = (Finder::default(), RowSum::new(n_labels));
-            rows.sum(hashes.iter().copied(), &mut finder, &mut sum);
+            rows.sum(&hashes, &mut finder, &mut sum);
             assert_eq!((sum.mass, sum.square), (10_004.0, 5_002.0 * f64::from(square)));
             assert_eq!((sum.values[0], sum.values[1]), (0.0, total));
             assert!(rows.get(1).is_none());
@@ -311,6 +310,6 @@ mod tests {
 
     #[test]
     fn nothing_is_found_where_nothing_is() {
-        assert!(Rows::new(2, false, std::iter::empty()).get(0).is_none());
+        assert!(Rows::new((2, false), 0, |_| None).get(0).is_none());
     }
 }

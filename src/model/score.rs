@@ -23,7 +23,6 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Scorer {
     tokens: Tokens,
-    keys: Vec<u64>,
     shapes: Vec<Shape>,
     /// The tokens' hashes, and those of the shapes.
     words: Items,
@@ -92,12 +91,9 @@ impl Scorer {
 
     /// Looks up the tokens, finds shapes if they are asked for, and the hashes of both.
     fn find_items(&mut self, table: &Table) {
-        self.tokens.keys(&mut self.keys);
-        // Keys, until they are replaced by hashes.
-        self.words.begin(self.keys.iter().copied());
+        self.words.begin(std::iter::repeat_n(0, self.tokens.len()));
         let hashes = self.words.inner_mut();
-        table.tokens.find(&self.keys, &mut self.known, hashes);
-        self.known.unknown(&mut self.unknown);
+        self.known.find(table.tokens.index(), self.tokens.keys(), hashes, &mut self.unknown);
         for at in &self.unknown {
             if let Some(hash) = hashes.get_mut(*at) {
                 *hash = hash::token(self.tokens.folded(*at));
@@ -107,41 +103,41 @@ impl Scorer {
             find_shapes(&self.tokens, &mut self.shapes);
             let hashes = self.words.inner();
             self.shape_items.begin(self.shapes.iter().map(|shape| shape.hash(hashes)));
-            self.known.find_shapes(self.tokens.len(), &self.shapes);
+            self.known.find_shapes(&self.shapes);
         }
     }
 
     /// Adds the n-grams of a view that are not in the rows of tokens.
     fn sum_ngrams(&mut self, table: &Table, view: View) {
         let Some(sum) = self.sums.get_mut(view.index()) else { return };
-        let (rows, finder, seed) = (&table.ngrams, &mut self.finder, view.seed());
-        match view {
-            View::Word2 => rows.sum(self.words.pairs(seed), finder, sum),
-            View::Word3 => rows.sum(self.words.triples(seed), finder, sum),
-            View::Shape => {
-                rows.sum(self.shape_items.pairs(seed), finder, sum);
-                rows.sum(self.shape_items.triples(seed), finder, sum);
-            }
-            View::Word1 | View::Character => {}
-        }
-        let of_view = match view {
-            View::Word1 => &self.words,
-            View::Shape => &self.shape_items,
-            View::Word2 | View::Word3 | View::Character => return,
-        };
-        if table.singles == Singles::AmongNgrams {
-            return rows.sum(of_view.singles(seed), finder, sum);
-        }
+        let (grams, seed) = (&mut self.grams, view.seed());
+        grams.clear();
+        // Where single tokens are in their rows: those that have none.
+        let among_tokens = table.singles == Singles::AmongTokens;
         let hashes = self.words.inner();
-        let counts = |at: &&usize| view == View::Word1 || self.known.is_shape(**at);
-        let others = self.unknown.iter().filter(counts).filter_map(|at| hashes.get(*at));
-        let marks = self.shapes.iter().filter_map(|shape| shape.mark.hash());
-        let marks = marks.take(if view == View::Shape { usize::MAX } else { 0 });
-        self.grams.clear();
-        self.grams.extend(others.copied().chain(marks).map(|item| hash::extend(seed, item)));
-        if !self.grams.is_empty() {
-            rows.sum(self.grams.iter().copied(), finder, sum);
+        let unknown = self.unknown.iter().filter_map(|at| Some((*at, *hashes.get(*at)?)));
+        match view {
+            View::Word1 if among_tokens => {
+                grams.extend(unknown.map(|(_, hash)| hash::extend(seed, hash)));
+            }
+            View::Word1 => grams.extend(self.words.singles(seed)),
+            View::Word2 => grams.extend(self.words.pairs(seed)),
+            View::Word3 => grams.extend(self.words.triples(seed)),
+            View::Shape => {
+                grams.extend(self.shape_items.pairs(seed));
+                grams.extend(self.shape_items.triples(seed));
+                if among_tokens {
+                    let unknown = unknown.filter(|(at, _)| self.known.is_shape(*at));
+                    let marks = self.shapes.iter().filter_map(|shape| shape.mark.hash());
+                    let others = unknown.map(|(_, hash)| hash).chain(marks);
+                    grams.extend(others.map(|hash| hash::extend(seed, hash)));
+                } else {
+                    grams.extend(self.shape_items.singles(seed));
+                }
+            }
+            View::Character => return,
         }
+        table.ngrams.sum(grams, &mut self.finder, sum);
     }
 
     /// Adds the characters of unknown tokens.

@@ -116,9 +116,9 @@ impl Builder<'_> {
         };
         let views: Vec<_> = views.iter().copied().filter(of_tokens).collect();
         let shape = (self.parts.offsets.len(), !self.parts.squares.is_empty());
-        let keys = tokens.iter().map(|(key, _)| *key).collect();
-        let hashes = tokens.iter().map(|(_, token)| hash::token(token)).collect();
-        TokenRows::new((keys, hashes), &views, shape, |nth, view, sum| {
+        let hashed = tokens.iter().map(|(key, token)| (*key, hash::token(token)));
+        let hashed: Vec<_> = hashed.collect();
+        TokenRows::new(&hashed, &views, shape, |nth, view, sum| {
             let Some((_, token)) = tokens.get(nth) else { return };
             match view {
                 View::Character => {
@@ -152,9 +152,11 @@ impl Builder<'_> {
 
     /// The rows that stand at a place.
     fn rows(&self, home: Home) -> Rows {
-        let wanted = self.homes.iter().enumerate().filter(|(_, of)| **of == home);
-        let rows = wanted.filter_map(|(at, _)| self.parts.row(at));
-        Rows::new(self.parts.offsets.len(), !self.parts.squares.is_empty(), rows)
+        let homes = (0u32..).zip(&self.homes);
+        let wanted: Vec<u32> = homes.filter(|(_, of)| **of == home).map(|(at, _)| at).collect();
+        let row = |nth: usize| self.parts.row(*wanted.get(nth)? as usize);
+        let shape = (self.parts.offsets.len(), !self.parts.squares.is_empty());
+        Rows::new(shape, wanted.len(), row)
     }
 }
 

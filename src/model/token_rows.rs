@@ -13,12 +13,10 @@ use crate::features::View;
 /// A row a token and view.
 #[derive(Debug)]
 pub(super) struct TokenRows {
-    /// Of the tokens' keys.
-    index: Index,
-    /// The tokens' hashes, in the order of the keys.
-    hashes: Vec<u64>,
-    /// The views that look at single tokens, with row after row a value a label, and the square where there are
-    /// any.
+    /// The tokens' keys, with their hashes.
+    index: Index<u64>,
+    /// The views that look at single tokens. By slot a value a label, and the square where there are any; behind
+    /// the last slot zeros, for unknown tokens.
     views: Vec<(View, Vec<f32>)>,
     n_labels: usize,
     /// Numbers of a row.
@@ -26,35 +24,37 @@ pub(super) struct TokenRows {
 }
 
 impl TokenRows {
-    /// Rows for tokens with these keys, ascending, and hashes. `add` adds what a token has in a view to a sum of
+    /// Rows for tokens with these distinct keys, and their hashes. `add` adds what a token has in a view to a sum of
     /// nothing.
     pub(super) fn new(
-        (keys, hashes): (Vec<u64>, Vec<u64>),
+        tokens: &[(u64, u64)],
         views: &[View],
         (n_labels, has_squares): (usize, bool),
         mut add: impl FnMut(usize, View, &mut RowSum),
     ) -> Self {
+        let (index, slots) = Index::new(tokens);
         let width = n_labels + usize::from(has_squares);
         let mut sum = RowSum::new(n_labels);
         let mut of_view = |view: &View| {
-            let mut numbers = Vec::with_capacity(hashes.len() * width);
-            for nth in 0..hashes.len() {
+            let mut numbers = vec![0.0; (index.n_slots() + 1) * width];
+            for (nth, slot) in slots.iter().enumerate() {
                 sum.reset(n_labels);
                 add(nth, *view, &mut sum);
                 let mean = sum.values.iter().sum::<f64>() / count(n_labels);
-                numbers.extend(sum.values.iter().map(|value| single(value - mean)));
-                numbers.extend(has_squares.then(|| single(sum.square)));
+                let values = sum.values.iter().map(|value| value - mean).chain([sum.square]);
+                let to = numbers.iter_mut().skip(*slot as usize * width).take(width);
+                to.zip(values).for_each(|(to, number)| *to = single(number));
             }
             (*view, numbers)
         };
         let views = views.iter().map(&mut of_view).collect();
-        Self { index: Index::new(keys), hashes, views, n_labels, width }
+        Self { index, views, n_labels, width }
     }
 
     /// What a token has in a view; `None` if it is unknown or all of it is 0.
     pub(super) fn get(&self, key: u64, view: View) -> Option<Row<'_>> {
         let (_, numbers) = self.views.iter().find(|(of, _)| *of == view)?;
-        let start = self.index.position(key)? * self.width;
+        let start = self.index.find(key)? * self.width;
         let numbers = numbers.get(start..start + self.width)?;
         let (values, square) = numbers.split_at_checked(self.n_labels)?;
         let square = square.first().copied().map_or(0.0, f64::from);
@@ -62,14 +62,9 @@ impl TokenRows {
         has_any.then_some(Row { mass: 0.0, square, entries: Entries::Dense(values) })
     }
 
-    /// Looks up tokens by their keys. Leaves the hashes of those that are known in `hashes`.
-    pub(super) fn find(&self, keys: &[u64], known: &mut Known, hashes: &mut [u64]) {
-        known.find(&self.index, keys, |nth, position| {
-            let hash = self.hashes.get(position as usize);
-            if let (Some(to), Some(hash)) = (hashes.get_mut(nth as usize), hash) {
-                *to = *hash;
-            }
-        });
+    /// What tokens are looked up in.
+    pub(super) fn index(&self) -> &Index<u64> {
+        &self.index
     }
 
     /// Adds the rows of the known tokens, as often as they count, to the sums of the views.
