@@ -5,15 +5,19 @@
 //! until the slots of its hashes were free and different. (After G. E. Pibiri and R. Trani, `PTHash`,
 //! SIGIR 2021.)
 
+use std::cmp::Reverse;
+
 use super::met::Met;
 use crate::features::hash::extend;
 
-/// Hashes a bucket on average: with more, pilots take longer to find; with fewer there are more of them.
-const MEAN_HASHES: usize = 2;
-/// No bucket has more, or another seed is taken.
-const MAX_HASHES: usize = 64;
-/// For so many hashes there is a free slot, so that the last pilots are found soon.
-const HASHES_A_FREE_SLOT: usize = 10;
+/// Slots and buckets of a block. In order of their hashes, blocks are filled one after the other, so that little
+/// memory is touched at a time.
+const SLOTS: usize = 2048;
+const BUCKETS: usize = 1024;
+/// Hashes a block on average: so few that in practice none has more than there are slots.
+const MEAN_HASHES: usize = 1800;
+/// Where a bucket has more, another seed is taken.
+const MAX_BUCKET_HASHES: usize = 64;
 /// Odd, and without a pattern: the fractional bits of the golden ratio and of the root of 2.
 const MULTIPLIERS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0x6a09_e667_f3bc_c909];
 
@@ -53,51 +57,35 @@ impl<T: Copy + Default> Index<T> {
 
     /// The same with a seed that may be found wanting.
     fn with_seed(hashes: &[(u64, T)], seed: u64) -> Option<(Self, Vec<u32>)> {
-        let n_slots = hashes.len() + hashes.len().div_ceil(HASHES_A_FREE_SLOT);
+        let n_blocks = hashes.len().div_ceil(MEAN_HASHES);
         let free = hashes.first().copied().unwrap_or_default();
-        let n_buckets = hashes.len() / MEAN_HASHES + 1;
-        let mut index = Self { pilots: vec![0; n_buckets], slots: vec![free; n_slots], seed };
+        let (pilots, slots) = (vec![0; n_blocks * BUCKETS], vec![free; n_blocks * SLOTS]);
+        let mut index = Self { pilots, slots, seed };
         let seeded = |(nth, (hash, _)): (u32, &(u64, T))| (hash.wrapping_mul(seed), nth);
         let mut keys: Vec<(u64, u32)> = (0..).zip(hashes).map(seeded).collect();
         // With the first seed they are in order.
         keys.sort_unstable();
         let mut taken = Met::default();
-        taken.make_room(n_slots);
+        taken.make_room(n_blocks * SLOTS);
         let mut slots = vec![0; hashes.len()];
-        // Large ones first, while there is room for them.
-        for bucket in index.buckets(&keys)?.iter().rev().flatten() {
-            let pilot = index.seek_pilot(bucket, &mut taken)?;
-            for (key, nth) in *bucket {
-                let slot = index.slot(*key, pilot);
-                *index.slots.get_mut(slot)? = *hashes.get(*nth as usize)?;
-                *slots.get_mut(*nth as usize)? = low_bits(slot);
+        let bucket = |(key, _): &(u64, u32)| spread(*key, n_blocks * BUCKETS);
+        let block = |key: &(u64, u32)| bucket(key) / BUCKETS;
+        for block in keys.chunk_by(|a, b| block(a) == block(b)) {
+            let mut buckets: Vec<_> = block.chunk_by(|a, b| bucket(a) == bucket(b)).collect();
+            // Large ones first, while there is room for them.
+            buckets.sort_by_key(|bucket| Reverse(bucket.len()));
+            for keys in buckets {
+                let at = bucket(keys.first()?);
+                let pilot = seek_pilot(at, keys, &mut taken)?;
+                *index.pilots.get_mut(at)? = pilot;
+                for (key, nth) in keys {
+                    let slot = slot(at, *key, pilot);
+                    *index.slots.get_mut(slot)? = *hashes.get(*nth as usize)?;
+                    *slots.get_mut(*nth as usize)? = low_bits(slot);
+                }
             }
-            let (key, _) = bucket.first()?;
-            let at = index.bucket(*key);
-            *index.pilots.get_mut(at)? = pilot;
         }
         Some((index, slots))
-    }
-
-    /// The buckets of ascending keys, by their size; `None` if one is too large.
-    fn buckets<'a>(&self, keys: &'a [(u64, u32)]) -> Option<Vec<Vec<&'a [(u64, u32)]>>> {
-        let mut by_size = vec![Vec::new(); MAX_HASHES + 1];
-        for bucket in keys.chunk_by(|(a, _), (b, _)| self.bucket(*a) == self.bucket(*b)) {
-            by_size.get_mut(bucket.len())?.push(bucket);
-        }
-        Some(by_size)
-    }
-
-    /// A pilot with which some keys have slots that are free and different; they are taken then.
-    fn seek_pilot(&self, keys: &[(u64, u32)], taken: &mut Met) -> Option<u16> {
-        (0..=u16::MAX).find(|pilot| {
-            let slot = |(key, _): &(u64, u32)| low_bits(self.slot(*key, *pilot));
-            let n_taken = keys.iter().take_while(|key| taken.insert(slot(key))).count();
-            if n_taken < keys.len() {
-                keys.iter().take(n_taken).for_each(|key| taken.remove(slot(key)));
-            }
-            n_taken == keys.len()
-        })
     }
 
     /// The slot of a hash.
@@ -157,8 +145,8 @@ impl<T: Copy + Default> Index<T> {
     #[inline]
     pub(super) fn look_up(&self, hash: u64) -> (usize, Option<T>) {
         let key = hash.wrapping_mul(self.seed);
-        let pilot = self.pilots.get(self.bucket(key)).copied().unwrap_or_default();
-        let slot = self.slot(key, pilot);
+        let bucket = self.bucket(key);
+        let slot = slot(bucket, key, self.pilots.get(bucket).copied().unwrap_or_default());
         let known = self.slots.get(slot).filter(|(known, _)| *known == hash);
         (slot, known.map(|(_, given)| *given))
     }
@@ -168,13 +156,32 @@ impl<T: Copy + Default> Index<T> {
     fn bucket(&self, key: u64) -> usize {
         spread(key, self.pilots.len())
     }
+}
 
-    #[inline]
-    fn slot(&self, key: u64, pilot: u16) -> usize {
-        let multiplier = MULTIPLIERS[1].wrapping_add(u64::from(pilot) << 1);
-        // No pilot would move a key of 0.
-        spread((key ^ MULTIPLIERS[0]).wrapping_mul(multiplier), self.slots.len())
+/// A pilot with which the keys of a bucket have slots that are free and different; they are taken then. `None`
+/// if there is none, or more keys than can be hoped for.
+fn seek_pilot(bucket: usize, keys: &[(u64, u32)], taken: &mut Met) -> Option<u16> {
+    if keys.len() > MAX_BUCKET_HASHES {
+        return None;
     }
+    (0..=u16::MAX).find(|pilot| {
+        let slot = |(key, _): &(u64, u32)| low_bits(slot(bucket, *key, *pilot));
+        let n_taken = keys.iter().take_while(|key| taken.insert(slot(key))).count();
+        if n_taken < keys.len() {
+            keys.iter().take(n_taken).for_each(|key| taken.remove(slot(key)));
+        }
+        n_taken == keys.len()
+    })
+}
+
+/// The slot of a key: one of its bucket's block.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a few upper bits")]
+fn slot(bucket: usize, key: u64, pilot: u16) -> usize {
+    let multiplier = MULTIPLIERS[1].wrapping_add(u64::from(pilot) << 1);
+    // No pilot would move a key of 0.
+    let mixed = (key ^ MULTIPLIERS[0]).wrapping_mul(multiplier);
+    bucket / BUCKETS * SLOTS + (mixed >> (u64::BITS - SLOTS.ilog2())) as usize
 }
 
 /// Spreads numbers over `n` places by their upper bits, without a division.
@@ -248,7 +255,7 @@ mod tests {
         let mut known: Vec<u64> = (0..100_000).map(|n| extend(7, n)).collect();
         known.sort_unstable();
         let (index, slots) = index(&known);
-        assert_eq!((index.n_slots(), index.seed), (110_000, 1));
+        assert_eq!((index.n_slots(), index.seed), (56 * SLOTS, 1));
         assert_eq!(BTreeSet::from_iter(slots).len(), known.len());
     }
 }
