@@ -2,23 +2,16 @@
 //! not shape it, and the better one is published.
 
 use super::evaluate::Judged;
+use super::few::FEW_EXAMPLES;
 use super::pool::{Pool, Scores, log_softmax};
 use super::refine::{self, Weights, members};
 use super::rows::{Rows, UsedView};
 use super::select::{Problem, SelectedView, Selection};
 use super::weigh::{Pattern, real};
-use super::{TrainError, out_of_fold};
+use super::{Settings, TrainError, out_of_fold};
 
 /// Groups of folds that are left out together to judge.
 const N_GROUPS: usize = 4;
-
-/// Strengths of the pool's ridge to choose from where examples are few.
-const STRENGTHS: [f64; 4] = [1.0, 4.0, 16.0, 64.0];
-/// From so many examples on the weakest ridge is taken: it no longer matters.
-const MANY_EXAMPLES: usize = 2_000;
-/// How far apart scores are at least, in nats (their root mean square), where examples are too few to
-/// vouch for any view. Enough to tell which label is the likelier one, and too little to claim much.
-const UNVOUCHED_SPREAD: f64 = 0.2;
 
 /// One way to finish a model, with an honest judgement.
 #[derive(Debug)]
@@ -33,7 +26,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// Returns the one with the lower log loss, this one if they are level.
-    pub(super) fn or_better(self, other: Self) -> Self {
+    fn or_better(self, other: Self) -> Self {
         if other.loss() < self.loss() { other } else { self }
     }
 
@@ -43,38 +36,28 @@ impl Outcome {
 }
 
 impl Problem<'_> {
-    /// Weighs the views. Where examples are few, the ridge is as strong as makes those judged likeliest:
-    /// how much so little can vouch for depends on the data.
-    pub(super) fn pool(&self, selection: &Selection<'_>) -> Outcome {
-        let scores = self.scores(&selection.views);
-        let mut best = self.calibrate(&scores, selection.pool.clone());
-        if self.labels.len() < MANY_EXAMPLES {
-            let all: Vec<usize> = (0..self.labels.len()).collect();
-            for strength in STRENGTHS {
-                let pool = scores.fit(&all, &Pool { strength, ..selection.pool.clone() });
-                best = best.or_better(self.calibrate(&scores, pool));
-            }
+    /// Weighs the views, gives every feature a weight of its own where that is better, and puts the views'
+    /// weights into the selection.
+    pub(super) fn finish(
+        &self,
+        settings: &Settings,
+        selection: &mut Selection<'_>,
+    ) -> Result<Outcome, TrainError> {
+        if self.labels.len() < FEW_EXAMPLES {
+            let outcome = self.finish_few(settings, selection)?;
+            selection.pool = outcome.pool.clone();
+            return Ok(outcome);
         }
-        self.told_apart(&scores, best)
-    }
-
-    /// Where examples are few, lets scores tell labels apart at least a little, though held-out examples
-    /// speak against it: of a handful each counts against its own label when it is left out.
-    fn told_apart(&self, scores: &Scores<'_>, mut outcome: Outcome) -> Outcome {
-        if self.labels.len() >= MANY_EXAMPLES {
-            return outcome;
-        }
-        let all: Vec<usize> = (0..self.labels.len()).collect();
-        if let Some(weights) = scores.spread_out(&all, &outcome.pool.weights, UNVOUCHED_SPREAD) {
-            outcome.pool.weights = weights;
-            outcome.judged =
-                all.iter().map(|example| self.judge(scores, *example, &outcome.pool)).collect();
-        }
-        outcome
+        let pooled = self.calibrate(&self.scores(&selection.views), selection.pool.clone());
+        let refined = if settings.refinement { self.refine(selection)? } else { None };
+        Ok(match refined {
+            Some(refined) => pooled.or_better(refined),
+            None => pooled,
+        })
     }
 
     /// Judges an example by scores that did not count its fold.
-    fn judge(&self, scores: &Scores<'_>, example: usize, pool: &Pool) -> Judged {
+    pub(super) fn judge(&self, scores: &Scores<'_>, example: usize, pool: &Pool) -> Judged {
         let mut z = vec![0.0; self.priors.len()];
         scores.pooled(example, &pool.weights, &pool.offsets, &mut z);
         log_softmax(&mut z);
@@ -85,15 +68,11 @@ impl Problem<'_> {
 
     /// Judges scores that were made without the example's fold, with weights and offsets fitted anew
     /// without each group of folds.
-    pub(super) fn calibrate(&self, scores: &Scores<'_>, pool: Pool) -> Outcome {
-        let groups = self.groups();
+    fn calibrate(&self, scores: &Scores<'_>, pool: Pool) -> Outcome {
         let mut judged = Vec::with_capacity(self.labels.len());
-        for (group, folds) in groups.iter().enumerate() {
-            let others = groups.iter().enumerate().filter(|(g, _)| *g != group);
-            let outside: Vec<usize> =
-                others.flat_map(|(_, folds)| members(self.folds, folds)).collect();
+        for [inside, outside] in self.groups_and_others() {
             let fitted = scores.fit(&outside, &pool);
-            for example in self.observer.wanted(members(self.folds, folds)) {
+            for example in self.observer.wanted(inside) {
                 judged.push((example, self.judge(scores, example, &fitted)));
             }
         }
@@ -103,7 +82,7 @@ impl Problem<'_> {
     }
 
     /// Fits every feature's own weight and calibrates the result. `None` where no view is in use.
-    pub(super) fn refine(&self, selection: &Selection<'_>) -> Result<Option<Outcome>, TrainError> {
+    fn refine(&self, selection: &Selection<'_>) -> Result<Option<Outcome>, TrainError> {
         self.observer.check()?;
         let used = selection.views.iter().zip(self.patterns).zip(&selection.pool.weights);
         let views: Vec<_> = used
@@ -137,7 +116,7 @@ impl Problem<'_> {
         let start = Pool { weights, offsets: no_priors.clone(), ..selection.pool.clone() };
         let all: Vec<usize> = (0..self.labels.len()).collect();
         let pool = scores.fit(&all, &start);
-        let outcome = self.told_apart(&scores, self.calibrate(&scores, pool));
+        let outcome = self.calibrate(&scores, pool);
         Ok(Some(Outcome { refined: Some((refined.ridge, refined.weights)), ..outcome }))
     }
 
@@ -147,6 +126,18 @@ impl Problem<'_> {
         pattern: &'b Pattern,
     ) -> out_of_fold::View<'b> {
         out_of_fold::View::new(&selected.weighed, pattern, self.priors.len(), self.observer)
+    }
+
+    /// The examples of each group of folds, and those of all others.
+    pub(super) fn groups_and_others(&self) -> Vec<[Vec<usize>; 2]> {
+        let groups = self.groups();
+        let examples = |at: usize| {
+            let others = groups.iter().enumerate().filter(|(other, _)| *other != at);
+            let others: Vec<usize> = others.flat_map(|(_, folds)| folds).copied().collect();
+            let inside = groups.get(at).map_or(&[][..], Vec::as_slice);
+            [inside, &others].map(|folds| members(self.folds, folds))
+        };
+        (0..groups.len()).map(examples).collect()
     }
 
     fn groups(&self) -> Vec<Vec<usize>> {

@@ -11,7 +11,8 @@
 //! - `out_of_fold`: scores under tables that did not count the example.
 //! - `select`, `lanes`: smoothing and weighting by out-of-fold log loss.
 //! - `pool`: the weights of the views, which are also the calibration.
-//! - `refine`, `fit`, `rows`: a weight for every feature; `calibrate`: with these or without.
+//! - `refine`, `fit`, `rows`: a weight for every feature; `calibrate`: with these or without; `few`: what
+//!   little data can vouch for.
 //! - `estimate`, `assemble`: the published tables, through linfa-bayes, and the model they make.
 //! - `evaluate`: how good the model is; `bootstrap`: how far these figures could be off by chance;
 //!   `threshold`: when it had better say nothing.
@@ -28,6 +29,7 @@ mod evaluate;
 mod exact_tests;
 mod examine;
 pub mod examples;
+mod few;
 mod fit;
 mod folds;
 mod lanes;
@@ -169,18 +171,13 @@ pub fn train(
         folds: &folds,
         observer,
     };
-    let mut selection = problem.select(settings)?;
+    let all: Vec<usize> = (0..labels.len()).collect();
+    let selecting = |share| observer.progress(Stage::Selecting, 0.2 + 0.6 * share);
+    let mut selection = problem.select(settings, &all, &selecting)?;
     observer.progress(Stage::Pooling, 0.8);
-    let pooled = problem.pool(&selection);
-    observer.check()?;
-    selection.pool = pooled.pool.clone();
-    let refined = if settings.refinement { problem.refine(&selection)? } else { None };
+    let outcome = problem.finish(settings, &mut selection)?;
     observer.check()?;
     observer.progress(Stage::Pooling, 0.95);
-    let outcome = match refined {
-        Some(refined) => pooled.or_better(refined),
-        None => pooled,
-    };
     let evaluation =
         evaluate::summarise(&dataset.labels, &outcome.judged, Method::OutOfFold, &dataset.digest);
     let threshold = settings.threshold.settle(&outcome.judged)?;

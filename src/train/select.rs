@@ -8,7 +8,7 @@ use super::out_of_fold::View;
 use super::pool::{Pool, Scores};
 use super::simd::{LANES, widest};
 use super::weigh::{Pattern, Weighed, real};
-use super::{Observer, Settings, Stage, TrainError};
+use super::{Observer, Settings, TrainError};
 use crate::features;
 use crate::model::Weighting;
 
@@ -55,8 +55,13 @@ pub(super) struct SelectedView<'a> {
 }
 
 impl<'a> Problem<'a> {
-    /// Chooses what the settings leave open.
-    pub(super) fn select(&self, settings: &Settings) -> Result<Selection<'a>, TrainError> {
+    /// Chooses what the settings leave open, by the scores of some examples. Hears of the share that is done.
+    pub(super) fn select(
+        &self,
+        settings: &Settings,
+        examples: &[usize],
+        progress: &dyn Fn(f64),
+    ) -> Result<Selection<'a>, TrainError> {
         let weightings = match settings.weighting {
             Some(weighting) => vec![weighting],
             // Other weightings depend on all rows at once.
@@ -65,19 +70,19 @@ impl<'a> Problem<'a> {
             }
             None => vec![Weighting::Presence, Weighting::Idf],
         };
-        let examples: Vec<usize> = (0..self.labels.len()).collect();
         let steps = real(weightings.len() * (self.matrices.len() + 1));
         let mut done = 0.0;
         let mut best: Option<Selection<'a>> = None;
         for weighting in weightings {
             let mut views = Vec::new();
             for (matrix, pattern) in self.matrices.iter().zip(self.patterns) {
-                self.observer.progress(Stage::Selecting, 0.2 + 0.6 * done / steps);
+                progress(done / steps);
                 self.observer.check()?;
-                views.push(self.select_alpha(matrix, pattern, weighting, &settings.alphas));
+                let weighed = Weighed::new(matrix, weighting, self.observer);
+                views.push(self.select_alpha(weighed, pattern, &settings.alphas, examples));
                 done += 1.0;
             }
-            let pool = self.scores(&views).fit_anew(&examples);
+            let pool = self.scores(&views).fit_anew(examples);
             done += 1.0;
             if best.as_ref().is_none_or(|best| pool.loss < best.pool.loss) {
                 best = Some(Selection { weighting, views, pool });
@@ -98,17 +103,16 @@ impl<'a> Problem<'a> {
 
     fn select_alpha(
         &self,
-        matrix: &'a Matrix,
+        weighed: Weighed<'a>,
         pattern: &Pattern,
-        weighting: Weighting,
         alphas: &[f64],
+        examples: &[usize],
     ) -> SelectedView<'a> {
-        let weighed = Weighed::new(matrix, weighting, self.observer);
         let view = View::new(&weighed, pattern, self.priors.len(), self.observer);
         let mut best = (f64::INFINITY, alphas.first().copied().unwrap_or(1.0));
         if alphas.len() > 1 {
             for group in alphas.chunks(LANES) {
-                for (alpha, loss) in group.iter().zip(self.losses(&view, group)) {
+                for (alpha, loss) in group.iter().zip(self.losses(&view, group, examples)) {
                     if loss < best.0 {
                         best = (loss, *alpha);
                     }
@@ -116,15 +120,21 @@ impl<'a> Problem<'a> {
             }
         }
         let scores = self.all_scores(&view, best.1);
-        SelectedView { view: matrix.view, weighed, alpha: best.1, scores }
+        SelectedView { view: weighed.matrix.view, weighed, alpha: best.1, scores }
     }
 
-    /// The log loss of a view alone under each smoothing, at its best exponent.
-    fn losses(&self, view: &View<'_>, alphas: &[f64]) -> Vec<f64> {
+    /// The log loss of a view alone on some examples under each smoothing, at its best exponent.
+    fn losses(&self, view: &View<'_>, alphas: &[f64], examples: &[usize]) -> Vec<f64> {
         let last = alphas.last().copied().unwrap_or(1.0);
         let lanes: [f64; LANES] = std::array::from_fn(|l| alphas.get(l).copied().unwrap_or(last));
-        let stride = self.labels.len().div_ceil(N_COMPARED).max(1);
-        let scored = view.scores(lanes, self.folds, |example| example % stride == 0);
+        let mut is_compared = vec![false; self.labels.len()];
+        for example in examples.iter().step_by(examples.len().div_ceil(N_COMPARED).max(1)) {
+            if let Some(is_compared) = is_compared.get_mut(*example) {
+                *is_compared = true;
+            }
+        }
+        let wanted = |example| is_compared.get(example).is_some_and(|is: &bool| *is);
+        let scored = view.scores(lanes, self.folds, wanted);
         self.losses_at_best_exponents(&scored).into_iter().take(alphas.len()).collect()
     }
 
