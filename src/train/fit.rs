@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::TrainError;
 use super::minimise::{Limits, Start, minimise};
-use super::refine::{Problem, RIDGES, Weights};
+use super::refine::{Problem, Weights};
 use super::rows::LogTable;
 use super::simd::{softmax, widest};
 use super::weigh::real;
@@ -47,6 +47,13 @@ impl PartScores {
     }
 }
 
+impl Trial {
+    /// Whether the examples left out got less likely with the last of some trials.
+    pub(super) fn got_worse(trials: &[Self]) -> bool {
+        matches!(trials, [.., before, last] if last.loss >= before.loss)
+    }
+}
+
 /// One fit.
 pub(super) struct Fit<'a> {
     pub(super) problem: &'a Problem<'a>,
@@ -57,25 +64,18 @@ pub(super) struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// Goes from the strongest ridge to weaker ones until the examples left out get less likely.
-    pub(super) fn go_weaker(&self) -> Result<Vec<Trial>, TrainError> {
-        let mut trials: Vec<Trial> = Vec::new();
-        for ridge in RIDGES {
-            let trial = self.with(ridge, trials.last())?;
-            let is_worse = trials.last().is_some_and(|last| trial.loss >= last.loss);
-            trials.push(trial);
-            if is_worse {
-                break;
-            }
-        }
-        Ok(trials)
-    }
-
-    /// Fits with one ridge after the other.
-    pub(super) fn with_each(&self, ridges: &[f64]) -> Result<Vec<Trial>, TrainError> {
+    /// Fits with one ridge after the other, strongest first, until these are enough.
+    pub(super) fn with_each(
+        &self,
+        ridges: &[f64],
+        are_enough: impl Fn(&[Trial]) -> bool,
+    ) -> Result<Vec<Trial>, TrainError> {
         let mut trials: Vec<Trial> = Vec::new();
         for ridge in ridges {
             trials.push(self.with(*ridge, trials.last())?);
+            if are_enough(&trials) {
+                break;
+            }
         }
         Ok(trials)
     }

@@ -19,7 +19,7 @@ use super::weigh::real;
 use super::{Observer, TrainError};
 
 /// Strengths of the ridge to choose from, for the loss summed over all examples, strongest first.
-pub(super) const RIDGES: [f64; 4] = [0.3, 0.1, 0.03, 0.01];
+const RIDGES: [f64; 4] = [0.3, 0.1, 0.03, 0.01];
 /// From so many scores (examples × labels) on a few groups are enough to choose the ridge by, and more of
 /// them would take long.
 const MANY_SCORES: usize = 250_000;
@@ -79,11 +79,11 @@ impl Problem<'_> {
         let n_scores = self.labels.len() * self.offsets.len();
         let n_choosing = if n_scores > MANY_SCORES { FEW_GROUPS } else { usize::MAX };
         let n_choosing = n_choosing.min(self.groups.len());
-        let first = self.without(0).go_weaker()?;
+        let first = self.without(0).with_each(&RIDGES, Trial::got_worse)?;
         let ridges = RIDGES.get(..first.len()).unwrap_or_default();
         let mut chains = vec![first];
         for group in 1..n_choosing {
-            chains.push(self.without(group).with_each(ridges)?);
+            chains.push(self.without(group).with_each(ridges, |_| false)?);
         }
         let loss = |at: usize| chains.iter().filter_map(|of| of.get(at)).map(|t| t.loss).sum();
         let losses = ridges.iter().zip(0..).map(|(ridge, at)| (*ridge, at, loss(at)));
@@ -92,7 +92,7 @@ impl Problem<'_> {
         let mut fits: Vec<Trial> =
             chains.into_iter().filter_map(|of| of.into_iter().nth(best)).collect();
         for group in n_choosing..self.groups.len() {
-            fits.extend(self.without(group).with_each(&[ridge])?);
+            fits.extend(self.without(group).with_each(&[ridge], |_| false)?);
         }
         Ok(self.mean(ridge, fits))
     }
