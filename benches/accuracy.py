@@ -41,24 +41,33 @@ def splits(folder, name):
             for f in range(N_FOLDS)]
 
 
-def dictum(train, test):
-    """Best label and its probability for each test row, by the command itself."""
+def write(path, rows):
+    with open(path, "w", encoding="utf8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+
+
+def classified(train, test, *options):
+    """The labels' scores for each test row, best first, by the command itself."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "train.csv"
-        with open(data, "w", encoding="utf8", newline="") as file:
-            csv.writer(file).writerows([("text", "label"), *train])
+        write(data, train)
         models = ["--models", f"{folder}/models", "--model", "m"]
         subprocess.run([PROGRAM, "train", data, *models], check=True, stdout=subprocess.DEVNULL)
         lines = "".join(f"{text}\n" for text, _ in test)
-        command = [PROGRAM, "classify", *models, "--json", "--top-k", "1"]
+        command = [PROGRAM, "classify", *models, "--json", *options]
         out = subprocess.run(command, check=True, input=lines, stdout=subprocess.PIPE, text=True)
     assert len(out.stdout.splitlines()) == len(test), "a test row without a sentence"
-    best = [json.loads(line)["classification"]["scores"][0] for line in out.stdout.splitlines()]
-    return [(score["label"], score["probability"]) for score in best]
+    return [json.loads(line)["classification"]["scores"] for line in out.stdout.splitlines()]
 
 
-def scikit_learn(train, test):
-    """Predicted labels of each peer."""
+def dictum(train, test):
+    """Best label and its probability for each test row."""
+    return [(best["label"], best["probability"])
+            for best, in classified(train, test, "--top-k", "1")]
+
+
+def scikit_learn(train, test, left_out=()):
+    """Predicted labels of each peer that is not left out."""
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
     from sklearn.naive_bayes import ComplementNB, MultinomialNB
     from sklearn.pipeline import make_pipeline, make_union
@@ -72,7 +81,8 @@ def scikit_learn(train, test):
         "LinearSVC": make_pipeline(tf_idf, LinearSVC()),
     }
     (texts, labels), test_texts = zip(*train), [text for text, _ in test]
-    return {name: model.fit(texts, labels).predict(test_texts) for name, model in peer_models.items()}
+    return {name: model.fit(texts, labels).predict(test_texts)
+            for name, model in peer_models.items() if name not in left_out}
 
 
 def accuracy(given, right):

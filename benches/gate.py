@@ -7,7 +7,6 @@ Trains on NAME_train.csv (banking77) of the folder with the command, then again 
 wrong labels with --force. Prints what was decided each time, why, and which version answers. Fails where
 the decisions are not: first, refused, not worse, forced. Needs `cargo build --release`.
 """
-import csv
 import json
 import random
 import subprocess
@@ -30,11 +29,10 @@ def with_wrong_labels(rows, share):
 
 
 def train(rows, models, *more):
-    with tempfile.NamedTemporaryFile("w", encoding="utf8", newline="", suffix=".csv") as file:
-        csv.writer(file).writerows([("text", "label"), *rows])
-        file.flush()
-        command = [accuracy.PROGRAM, "train", file.name, "--models", models, "--model", "gate", "--json", *more]
-        out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    data = Path(models) / "train.csv"
+    accuracy.write(data, rows)
+    command = [accuracy.PROGRAM, "train", data, "--models", f"{models}/models", "--model", "gate", "--json", *more]
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(out)
 
 

@@ -8,8 +8,8 @@ from Debian packages, which `apt-get download` fetches by name (Debian or a deri
 folds as in `accuracy.py`, whose figures and peers these are. Without languages: those of LANGUAGES.
 Needs `cargo build --release`.
 """
-import csv
 import gettext
+import os
 import re
 import subprocess
 import sys
@@ -66,13 +66,13 @@ def rows(language):
 def main(*languages):
     fetch()
     for language in languages or LANGUAGES:
-        with open(FOLDER / f"{language}.csv", "w", encoding="utf8", newline="") as file:
-            csv.writer(file).writerows([("text", "label"), *rows(language)])
+        accuracy.write(FOLDER / f"{language}.csv", rows(language))
     accuracy.main(FOLDER, *(languages or LANGUAGES))
 
 
 if __name__ == "__main__":
     if set(sys.argv[1:]) & {"-h", "--help"}:
         sys.exit(__doc__)
-    peers.enter_environment()
+    if "DICTUM_PEERS" not in os.environ:
+        peers.enter_environment()
     main(*sys.argv[1:])

@@ -8,14 +8,9 @@ labels' shares alone, calibration error and how often the log loss was worse tha
 `cargo build --release`.
 """
 import collections
-import csv
-import json
 import math
 import random
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import accuracy
 
@@ -39,19 +34,9 @@ def sample(rows, n_rows, n_labels, seed):
 
 
 def probabilities(train, test):
-    """For each test row the probabilities of the labels, by the command itself."""
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "train.csv"
-        with open(data, "w", encoding="utf8", newline="") as file:
-            csv.writer(file).writerows([("text", "label"), *train])
-        models = ["--models", f"{folder}/models", "--model", "m"]
-        subprocess.run([accuracy.PROGRAM, "train", data, *models], check=True,
-                       stdout=subprocess.DEVNULL)
-        lines = "".join(f"{text}\n" for text, _ in test)
-        out = subprocess.run([accuracy.PROGRAM, "classify", *models, "--json"], check=True,
-                             input=lines, stdout=subprocess.PIPE, text=True)
-    answers = [json.loads(line)["classification"]["scores"] for line in out.stdout.splitlines()]
-    return [{score["label"]: score["probability"] for score in scores} for scores in answers]
+    """For each test row the probabilities of the labels."""
+    return [{score["label"]: score["probability"] for score in scores}
+            for scores in accuracy.classified(train, test)]
 
 
 def judge(train, test):
