@@ -101,6 +101,9 @@ fn main() -> Result<()> {
             classified.push((real(x), measured.classify));
             points.push((real(x), rate * real(case.tokens)));
         }
+        // Which views a model keeps, and so how many features, does not follow the vocabulary.
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        classified.sort_by(|a, b| a.0.total_cmp(&b.0));
         if let Some(folder) = &folder {
             let file = |what: &str| folder.join(format!("{what}_{}.svg", axis.replace(' ', "_")));
             draw(&file("train"), [axis, "tokens a second, training"], &points)?;
@@ -264,12 +267,14 @@ fn peak_mib() -> Result<u64> {
 
 /// Draws one figure over another, with their names, both logarithmic.
 fn draw(path: &Path, [axis, what]: [&str; 2], points: &[(f64, f64)]) -> Result<()> {
-    let area = SVGBackend::new(path, (640, 360)).into_drawing_area();
+    let area = SVGBackend::new(path, (660, 360)).into_drawing_area();
     area.fill(&WHITE).map_err(|e| e.to_string())?;
     let least = points.first().map_or(1.0, |p| p.0);
     let most = points.last().map_or(10.0, |p| p.0);
     let mut chart = ChartBuilder::on(&area)
         .margin(16)
+        // The last number of the axis has room.
+        .margin_right(36)
         .x_label_area_size(40)
         .y_label_area_size(70)
         .build_cartesian_2d((least..most).log_scale(), range(points).log_scale())
