@@ -51,10 +51,10 @@ const SEARCH_BYTES_PER_BYTE: u64 = 100;
 const COUNTS_SHARE: u64 = 4;
 /// Most bytes of text of a batch: one in so many bytes that the counts may take. The larger a batch is, the
 /// more of its features find their place in the tables still in the processor's cache.
-const BATCH_SHARE: u64 = 16;
+const BATCH_SHARE: u64 = 32;
 /// Bounds of the most bytes of a batch.
 const MIN_BATCH_BYTES: usize = 1 << 16;
-const MAX_BATCH_BYTES: usize = 32 << 20;
+const MAX_BATCH_BYTES: usize = 16 << 20;
 /// Bytes of the first batch: few, so that counting begins soon and its features stay in the cache as well.
 const FIRST_BATCH_BYTES: usize = 1 << 20;
 /// Later batches have a share of the text before them, one byte in so many: tables have grown as well.
