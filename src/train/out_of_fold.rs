@@ -74,34 +74,42 @@ impl<'a> View<'a> {
 
     /// Scores the examples of every fold, `N` smoothings at once.
     ///
-    /// `folds` lists the examples of each fold; of those, the ones `wanted` says are scored. Returns (example, `n_labels` rows of `N` centred scores) in the order
-    /// of the folds.
+    /// `folds` lists the examples of each fold; of those, the ones `wanted` says are scored, in that order.
     pub(super) fn scores<const N: usize>(
         &self,
         alphas: [f64; N],
         folds: &[Vec<usize>],
         wanted: impl Fn(usize) -> bool + Sync,
-    ) -> Vec<(usize, Vec<[f32; N]>)> {
+    ) -> Scored<N> {
         let blocks = self.sums.par_chunks(BLOCK);
         let base: Vec<Vec<[f32; N]>> = blocks
             .take_any_while(|_| !self.observer.is_cancelled())
             .map(|sums| sums.iter().map(|sum| of_alphas(*sum, &alphas)).collect())
             .collect();
-        folds
+        let n_labels = self.totals.len();
+        let parts: Vec<(Vec<usize>, Vec<[f32; N]>)> = folds
             .par_iter()
-            .flat_map_iter(|fold| {
-                let scored: Vec<_> = fold.iter().copied().filter(|e| wanted(*e)).collect();
-                let fold = if scored.is_empty() { &[] } else { fold.as_slice() };
+            .map(|fold| {
+                let examples: Vec<_> = fold.iter().copied().filter(|e| wanted(*e)).collect();
+                let fold = if examples.is_empty() { &[] } else { fold.as_slice() };
                 let tables = self.tables_without(fold, &base, alphas);
-                let score = move |e| {
+                let mut scores = vec![[0.0; N]; examples.len() * n_labels];
+                let rows = examples.iter().zip(scores.chunks_exact_mut(n_labels.max(1)));
+                for (example, row) in self.observer.wanted(rows) {
                     widest(
                         #[inline(always)]
-                        || (e, self.score(e, &tables)),
-                    )
-                };
-                scored.into_iter().take_while(|_| !self.observer.is_cancelled()).map(score)
+                        || self.score(*example, &tables, row),
+                    );
+                }
+                (examples, scores)
             })
-            .collect()
+            .collect();
+        let mut scored = Scored { examples: Vec::new(), scores: Vec::new(), n_labels };
+        for (examples, scores) in parts {
+            scored.examples.extend(examples);
+            scored.scores.extend(scores);
+        }
+        scored
     }
 
     /// The tables of all examples but those of one fold; `base` has the entries of all, in blocks.
@@ -135,8 +143,7 @@ impl<'a> View<'a> {
 
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "scores are kept in single precision")]
-    fn score<const N: usize>(&self, example: usize, tables: &Tables<N>) -> Vec<[f32; N]> {
-        let mut scores = vec![[0f32; N]; self.totals.len()];
+    fn score<const N: usize>(&self, example: usize, tables: &Tables<N>, scores: &mut [[f32; N]]) {
         let mut mass = 0.0;
         for (feature, value) in self.weighed.known_row(example) {
             mass += f64::from(value);
@@ -156,11 +163,44 @@ impl<'a> View<'a> {
                 *mean += f64::from(*score) / real(self.totals.len());
             }
         }
-        for score in &mut scores {
+        for score in scores {
             score.iter_mut().zip(&means).for_each(|(s, mean)| *s -= *mean as f32);
         }
-        scores
     }
+}
+
+/// Scores of examples under `N` smoothings, in one piece of memory: many small ones would take long to give
+/// back when a training is cancelled.
+pub(super) struct Scored<const N: usize> {
+    examples: Vec<usize>,
+    /// `examples × n_labels`, centred.
+    scores: Vec<[f32; N]>,
+    n_labels: usize,
+}
+
+impl<const N: usize> Scored<N> {
+    /// Each example with its scores, one a label.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (usize, &[[f32; N]])> {
+        rows(&self.examples, &self.scores, self.n_labels)
+    }
+
+    /// The same in parts of so many examples, for many threads.
+    pub(super) fn chunks(
+        &self,
+        n_examples: usize,
+    ) -> impl IndexedParallelIterator<Item = impl Iterator<Item = (usize, &[[f32; N]])>> {
+        let scores = self.scores.par_chunks(n_examples * self.n_labels.max(1));
+        let chunks = self.examples.par_chunks(n_examples).zip(scores);
+        chunks.map(|(examples, scores)| rows(examples, scores, self.n_labels))
+    }
+}
+
+fn rows<'a, const N: usize>(
+    examples: &'a [usize],
+    scores: &'a [[f32; N]],
+    n_labels: usize,
+) -> impl Iterator<Item = (usize, &'a [[f32; N]])> {
+    examples.iter().copied().zip(scores.chunks_exact(n_labels.max(1)))
 }
 
 /// Log tables for several smoothings at once.

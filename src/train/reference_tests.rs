@@ -131,7 +131,7 @@ fn out_of_fold_scores_are_those_of_tables_fitted_anew() {
             let pattern = Pattern::new(&matrix, &labels, &Unobserved);
             let scored = out_of_fold::View::new(&weighed, &pattern, N_LABELS, &Unobserved);
             let wanted = &wanted.views[view.name()].out_of_fold;
-            for (example, scores) in scored.scores([reference.alpha], &folds, |_| true) {
+            for (example, scores) in scored.scores([reference.alpha], &folds, |_| true).rows() {
                 for ([got], wanted) in scores.iter().zip(&wanted[example]) {
                     let gap = (f64::from(*got) - wanted).abs();
                     // Scores are sums of some hundred terms in single precision.

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::counts::Matrix;
 use super::lanes::Lanes;
-use super::out_of_fold::View;
+use super::out_of_fold::{Scored, View};
 use super::pool::{Pool, Scores};
 use super::simd::{LANES, widest};
 use super::weigh::{Pattern, Weighed, real};
@@ -140,7 +140,7 @@ impl<'a> Problem<'a> {
 
     /// Minimises the loss of `softmax(exponent · score + prior)` over the exponent, for every smoothing;
     /// convex.
-    fn losses_at_best_exponents(&self, scored: &[(usize, Vec<[f32; LANES]>)]) -> [f64; LANES] {
+    fn losses_at_best_exponents(&self, scored: &Scored<LANES>) -> [f64; LANES] {
         let mut exponents = [0.2; LANES];
         let mut best = [f64::INFINITY; LANES];
         for _ in 0..EXPONENT_STEPS {
@@ -159,17 +159,13 @@ impl<'a> Problem<'a> {
     }
 
     /// Sums of the losses and of their first and second derivatives by the exponents.
-    fn sums_at(
-        &self,
-        scored: &[(usize, Vec<[f32; LANES]>)],
-        exponents: &[f64; LANES],
-    ) -> [[f64; LANES]; 3] {
+    fn sums_at(&self, scored: &Scored<LANES>, exponents: &[f64; LANES]) -> [[f64; LANES]; 3] {
         #[allow(clippy::cast_possible_truncation, reason = "scores are kept in single precision")]
         let single = |value: &f64| *value as f32;
         let priors: Vec<f32> = self.priors.iter().map(single).collect();
         let exponents = exponents.map(|exponent| single(&exponent));
         let parts: Vec<_> = scored
-            .par_chunks(CHUNK)
+            .chunks(CHUNK)
             .take_any_while(|_| !self.observer.is_cancelled())
             .map(|chunk| {
                 widest(
@@ -177,7 +173,7 @@ impl<'a> Problem<'a> {
                     || {
                         let mut lanes = Lanes::new(&priors, &exponents);
                         for (example, scores) in chunk {
-                            let right = self.labels.get(*example).copied().unwrap_or_default();
+                            let right = self.labels.get(example).copied().unwrap_or_default();
                             lanes.add(scores, right.into());
                         }
                         lanes.sums
@@ -198,10 +194,10 @@ impl<'a> Problem<'a> {
         let n_labels = self.priors.len();
         let mut scores = vec![0.0; self.labels.len() * n_labels];
         let scored = view.scores([alpha], self.folds, |_| true);
-        for (example, row) in self.observer.wanted(scored) {
+        for (example, row) in self.observer.wanted(scored.rows()) {
             let start = example * n_labels;
             let slots = scores.get_mut(start..start + n_labels).unwrap_or_default();
-            slots.iter_mut().zip(row).for_each(|(slot, [score])| *slot = score);
+            slots.iter_mut().zip(row).for_each(|(slot, [score])| *slot = *score);
         }
         scores
     }
