@@ -247,14 +247,25 @@ pub(super) fn add_dense(numbers: &[f32], stride: usize, positions: &[u32], total
         5 => add_wide::<5>(numbers, positions, totals),
         6 => add_wide::<6>(numbers, positions, totals),
         7 => add_wide::<7>(numbers, positions, totals),
-        _ => {
-            for position in positions {
-                let start = *position as usize * stride;
-                let row = numbers.get(start..start + stride).unwrap_or_default();
-                let pairs = totals.iter_mut().zip(row);
-                pairs.for_each(|(total, number)| *total += f64::from(*number));
+        _ => add_in_blocks(numbers, stride, positions, totals),
+    }
+}
+
+/// The same for long rows: column block by column block, so that the sums of one stay in registers.
+fn add_in_blocks(numbers: &[f32], stride: usize, positions: &[u32], totals: &mut [f64]) {
+    const BLOCK: usize = 16;
+    for (first, totals) in (0..).step_by(BLOCK).zip(totals.chunks_mut(BLOCK)) {
+        let mut sums = [0.0; BLOCK];
+        for position in positions {
+            let row = numbers.get(*position as usize * stride + first..).unwrap_or_default();
+            // Behind the last column the next row is read, and its sums are dropped.
+            let add = |(sum, number): (&mut f64, &f32)| *sum += f64::from(*number);
+            match row.first_chunk::<BLOCK>() {
+                Some(row) => sums.iter_mut().zip(row).for_each(add),
+                None => sums.iter_mut().zip(row).for_each(add),
             }
         }
+        totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
     }
 }
 
