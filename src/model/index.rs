@@ -14,8 +14,8 @@ use crate::features::hash::extend;
 /// memory is touched at a time.
 const SLOTS: usize = 2048;
 const BUCKETS: usize = 1024;
-/// Hashes a block on average: so few that in practice none has more than there are slots.
-const MEAN_HASHES: usize = 1800;
+/// Hashes a block on average: so few that hardly ever one has more than there are slots, four standard deviations.
+const MEAN_HASHES: usize = 1880;
 /// Where a bucket has more, another seed is taken.
 const MAX_BUCKET_HASHES: usize = 64;
 /// Odd, and without a pattern: the fractional bits of the golden ratio and of the root of 2.
