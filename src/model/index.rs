@@ -255,7 +255,7 @@ mod tests {
         let mut known: Vec<u64> = (0..100_000).map(|n| extend(7, n)).collect();
         known.sort_unstable();
         let (index, slots) = index(&known);
-        assert_eq!((index.n_slots(), index.seed), (56 * SLOTS, 1));
+        assert_eq!((index.n_slots(), index.seed), (54 * SLOTS, 1));
         assert_eq!(BTreeSet::from_iter(slots).len(), known.len());
     }
 }
