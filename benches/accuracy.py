@@ -12,7 +12,6 @@ and of LinearSVC on tf-idf of words and characters, all with scikit-learn's own 
 import collections
 import csv
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -132,6 +131,5 @@ def main(folder, *names):
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    if "DICTUM_PEERS" not in os.environ:
-        peers.enter_environment()
+    peers.enter_environment()
     main(*sys.argv[1:])

@@ -7,9 +7,11 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::error::Error;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::pin::Pin;
@@ -121,19 +123,7 @@ impl Server {
     /// The program, and what it answers. h2load would count what is refused as answered, so that the models
     /// must be loaded before.
     fn dictum(models: &Path) -> Result<(Self, ClassifyResponse)> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = Command::new(env!("CARGO_BIN_EXE_dictum"))
-            .args([
-                "serve",
-                "--listen",
-                &format!("127.0.0.1:{port}"),
-                "--metrics-listen",
-                "127.0.0.1:0",
-                "--models",
-            ])
-            .arg(models)
-            .stderr(Stdio::null())
-            .spawn()?;
+        let (process, port) = program::serve(models)?;
         let server = Self { process, port };
         let answer = tokio::runtime::Runtime::new()?.block_on(first_answer(port))?;
         Ok((server, answer))

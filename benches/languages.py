@@ -9,7 +9,6 @@ folds as in `accuracy.py`, whose figures and peers these are. Without languages:
 Needs `cargo build --release`.
 """
 import gettext
-import os
 import re
 import subprocess
 import sys
@@ -73,6 +72,5 @@ def main(*languages):
 if __name__ == "__main__":
     if set(sys.argv[1:]) & {"-h", "--help"}:
         sys.exit(__doc__)
-    if "DICTUM_PEERS" not in os.environ:
-        peers.enter_environment()
+    peers.enter_environment()
     main(*sys.argv[1:])

@@ -7,12 +7,13 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::error::Error;
 use std::fs;
 use std::hint::black_box;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -97,20 +98,8 @@ fn load(file: &[u8]) -> Result<Arc<Model>> {
 
 /// From the program's start to the model's first answer.
 fn start(models: &Path, model: &str) -> Result<Duration> {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let began = Instant::now();
-    let mut process = Command::new(env!("CARGO_BIN_EXE_dictum"))
-        .args([
-            "serve",
-            "--listen",
-            &format!("127.0.0.1:{port}"),
-            "--metrics-listen",
-            "127.0.0.1:0",
-            "--models",
-        ])
-        .arg(models)
-        .stderr(Stdio::null())
-        .spawn()?;
+    let (mut process, port) = program::serve(models)?;
     let answered = tokio::runtime::Runtime::new()?.block_on(first_answer(port, model));
     let time = began.elapsed();
     process.kill()?;

@@ -23,7 +23,9 @@ PACKAGES = ["scikit-learn", "fasttext-wheel", "grpcio"]
 
 
 def enter_environment():
-    """Runs this script again with the peers installed."""
+    """Runs this script again with the peers installed, unless it is what runs again."""
+    if "DICTUM_PEERS" in os.environ:
+        return
     python = ENVIRONMENT / "bin" / "python"
     if not python.exists():
         venv.create(ENVIRONMENT, with_pip=True)
@@ -160,8 +162,7 @@ def serve(path, port):
 
 
 if __name__ == "__main__":
-    if "DICTUM_PEERS" not in os.environ:
-        enter_environment()
+    enter_environment()
     if sys.argv[1] == "--train":
         compare_training(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 16)
     elif sys.argv[1] == "--serve":

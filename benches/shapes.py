@@ -10,7 +10,6 @@ Usage: python3 benches/shapes.py FOLDER [labels|rare|rows]
 
 Figures and peers are those of accuracy.py. Needs `cargo build --release`.
 """
-import os
 import random
 import sys
 import zlib
@@ -74,6 +73,5 @@ def main(folder, *names):
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    if "DICTUM_PEERS" not in os.environ:
-        peers.enter_environment()
+    peers.enter_environment()
     main(*sys.argv[1:])
