@@ -1,7 +1,11 @@
 //! Connections: accepted up to a limit, carried over HTTP/2, and ended when they stay silent, take nothing,
-//! flood, grow old, or at the end of a shutdown. `calls`: what they carry.
+//! flood, grow old, or at the end of a shutdown.
+//!
+//! `connection`: one of them. `socket`, `frames`: what is read along it; `calls`: what it carries. `silent`: those
+//! that go first. `refusal`: what a client is told whose connection is not taken.
 
 mod calls;
+mod connection;
 mod frames;
 mod refusal;
 mod silent;
@@ -9,9 +13,7 @@ mod socket;
 mod woken;
 
 use std::convert::Infallible;
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +22,10 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio::time::sleep;
 use tower_service::Service;
 
 use super::metrics::Metrics;
@@ -32,12 +33,11 @@ use super::metrics::connections::Cut;
 use super::shutdown::Phases;
 use super::tls::{Names, Stream, Tls};
 use crate::config::{Limits, ServeConfig, Timeouts};
-use calls::{NewCalls, WithCalls};
+use calls::NewCalls;
+use connection::{Connection, OfPeer};
 use refusal::Refusals;
 use silent::Silent;
 pub(crate) use socket::State;
-use socket::{Socket, Stall};
-use woken::WhenWoken;
 
 /// What a connection may have in flight before it is read: bounds its memory, and is what h2 measures
 /// many tiny messages against.
@@ -51,8 +51,6 @@ const MAX_ERROR_RESETS: usize = 256;
 
 /// How long to wait when no connection can be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A connection lives for its age, more or less by a tenth, so that not all reconnect at once.
-const AGE_SPREAD: f64 = 0.1;
 
 /// Who is at the other end; every request of the connection knows it.
 #[derive(Debug, Clone)]
@@ -180,151 +178,5 @@ impl Connections {
             timeouts: self.timeouts.clone(),
             metrics: Arc::clone(&self.metrics),
         }
-    }
-}
-
-/// One connection.
-#[derive(Debug)]
-struct Connection {
-    state: Arc<State>,
-    /// Ends it at once.
-    end: CancellationToken,
-    draining: CancellationToken,
-    timeouts: Timeouts,
-    metrics: Arc<Metrics>,
-}
-
-/// What a connection is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    /// To take no more calls, and to end after those it has.
-    GoAway,
-    /// To end.
-    End,
-}
-
-impl Connection {
-    async fn carry<S, B>(
-        self,
-        stream: Stream,
-        (http, calls): (http2::Builder<NewCalls>, NewCalls),
-        service: OfPeer<S>,
-    ) where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-        S: Clone + Send + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-        B: Send + 'static,
-    {
-        let socket = Socket::new(stream, Arc::clone(&self.state));
-        let http = http.serve_connection(TokioIo::new(socket), service);
-        let mut http = pin!(WithCalls::new(http, calls));
-        let mut order = pin!(WhenWoken::new(self.order(false)));
-        loop {
-            tokio::select! {
-                // What comes in and goes out wakes this task all the time; orders are rare.
-                biased;
-                next = order.as_mut() => match next {
-                    Order::GoAway => {
-                        http.as_mut().http().graceful_shutdown();
-                        order.set(WhenWoken::new(self.order(true)));
-                    }
-                    Order::End => return,
-                },
-                ended = http.as_mut() => {
-                    if self.state.is_flooding() {
-                        self.metrics.connections.cut(Cut::Flood);
-                    }
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection ended early");
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Waits for the next order.
-    async fn order(&self, is_leaving: bool) -> Order {
-        let Timeouts { connection_age, first_byte, untaken_reply, .. } = self.timeouts;
-        let old = self.state.accepted() + spread(connection_age);
-        let mut look = pin!(sleep_until(self.state.accepted() + first_byte));
-        let mut stall = Stall::new(&self.state);
-        loop {
-            tokio::select! {
-                () = self.end.cancelled() => return Order::End,
-                () = self.draining.cancelled(), if !is_leaving => {
-                    // HTTP/2 would wait for the client to begin before it tells it to go.
-                    return if self.state.has_begun() { Order::GoAway } else { Order::End };
-                }
-                () = sleep_until(old), if !is_leaving => return Order::GoAway,
-                () = look.as_mut() => {
-                    if let Some(cut) = self.fault(&mut stall, untaken_reply) {
-                        self.metrics.connections.cut(cut);
-                        return Order::End;
-                    }
-                    look.as_mut().reset(Instant::now() + untaken_reply / 4);
-                }
-            }
-        }
-    }
-
-    /// Why the connection has to end, once its client has had time to begin.
-    fn fault(&self, stall: &mut Stall, untaken_reply: Duration) -> Option<Cut> {
-        if !self.state.has_begun() {
-            Some(Cut::Silence)
-        } else if stall.look(&self.state) >= untaken_reply {
-            Some(Cut::Stall)
-        } else {
-            None
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.metrics.connections.open.down();
-    }
-}
-
-/// A time, more or less by [`AGE_SPREAD`].
-fn spread(time: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0_u8) % 1_000;
-    let share = f64::from(u16::try_from(random).unwrap_or_default()) / 1_000.0;
-    time.mul_f64(1.0 - AGE_SPREAD + 2.0 * AGE_SPREAD * share)
-}
-
-/// The services as one peer reaches them.
-#[derive(Debug, Clone)]
-struct OfPeer<S> {
-    service: S,
-    peer: Peer,
-}
-
-impl<S> hyper::service::Service<Request<Incoming>> for OfPeer<S>
-where
-    S: Service<Request<Incoming>> + Clone,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn call(&self, mut request: Request<Incoming>) -> S::Future {
-        request.extensions_mut().insert(self.peer.clone());
-        // The services are always ready.
-        self.service.clone().call(request)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_spread_around_what_is_set() {
-        let ages: Vec<_> =
-            (0..100).map(|_| spread(Duration::from_secs(100)).as_secs_f64()).collect();
-        assert!(ages.iter().all(|age| (90.0..=110.0).contains(age)), "{ages:?}");
-        assert!(ages.iter().any(|age| *age < 99.0) && ages.iter().any(|age| *age > 101.0));
     }
 }
