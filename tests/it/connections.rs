@@ -14,8 +14,8 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::{PATIENCE, Server, new_folder, spawn_server_with};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
 
 async fn socket(server: &Server) -> TcpStream {
     TcpStream::connect(server.address).await.expect("a connection")
@@ -76,7 +76,7 @@ async fn one_connection_too_many_takes_the_place_of_a_silent_one_or_is_told_why_
 
 /// The head of a call of `StreamClassify`, whose request goes on. Names and values are written out, so that
 /// it can be sent as it is on any stream.
-fn open_call(stream: u8) -> Vec<u8> {
+pub(crate) fn open_call(stream: u8) -> Vec<u8> {
     let path = "/dictum.v1.ClassifierService/StreamClassify";
     // POST and http stand in the static table, as do the names of the path, authority and content type.
     let mut block = vec![0x83, 0x86];

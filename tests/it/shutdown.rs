@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dictum::proto::StreamClassifyRequest;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 
+use crate::connections::{PREFACE, SETTINGS, open_call};
 use crate::support::{
     all, assert_error, model_of, new_folder, spawn_server, spawn_server_with, spec, tiny_csv,
     upload,
@@ -107,4 +108,45 @@ async fn a_connection_that_stays_silent_is_closed_and_one_that_talks_is_not() {
     assert!(read.is_err() || received.len() < 64);
     client.check(HealthCheckRequest::default()).await.expect("the connection is still there");
     server.stop().await;
+}
+
+/// Reads until all of these bytes have come.
+async fn read_until(socket: &mut TcpStream, received: &mut Vec<u8>, what: &[u8]) {
+    let read = async {
+        while !received.windows(what.len()).any(|bytes| bytes == what) {
+            assert!(socket.read_buf(received).await.expect("no error") > 0, "{received:?}");
+        }
+    };
+    timeout(SOON, read).await.expect("in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_comes_too_late_does_not_end_those_that_are_taken() {
+    let server = spawn_server().await;
+    let mut client = silent(server.address).await;
+    client.write_all(&[PREFACE, SETTINGS, &open_call(1)].concat()).await.expect("sent");
+    let mut received = Vec::new();
+    // The acknowledged settings: the server has read all of it.
+    read_until(&mut client, &mut received, b"\0\0\0\x04\x01\0\0\0\0").await;
+    let ended = server.begin_stop();
+    // GOAWAY, and behind it a PING, with whose answer the server knows the last call that it takes.
+    let ping = b"\0\0\x08\x06\0\0\0\0\0";
+    read_until(&mut client, &mut received, ping).await;
+    let at = received.windows(ping.len()).position(|bytes| bytes == ping).expect("it was read");
+    while received.len() < at + 17 {
+        client.read_buf(&mut received).await.expect("no error");
+    }
+    let pong = [&b"\0\0\x08\x06\x01\0\0\0\0"[..], &received[at + 9..at + 17]].concat();
+    // A client that was about to call: a stream and room for its reply.
+    let room = b"\0\0\x04\x08\0\0\0\0\x03\0\0\x10\0";
+    client.write_all(&[&pong[..], &open_call(3), room].concat()).await.expect("sent");
+    // The call that was taken goes on to its end.
+    let message = b"\0\0\x0a\0\x01\0\0\0\x01\0\0\0\0\x05\x12\x03No.";
+    client.write_all(message).await.expect("sent");
+    timeout(SOON, client.read_to_end(&mut received)).await.expect("an end").expect("no reset");
+    let has = |what: &[u8]| received.windows(what.len()).any(|bytes| bytes == what);
+    assert!(has(b"\x01\x05\0\0\0\x01"), "the trailers of the call: {received:?}");
+    let goaway = b"\0\0\x08\x07\0\0\0\0\0\0\0\0\x01\0\0\0\0";
+    assert!(has(goaway), "it names the call and no error: {received:?}");
+    timeout(SOON, ended).await.expect("in time").expect("no panic").expect("no error");
 }

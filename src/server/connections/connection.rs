@@ -18,6 +18,7 @@ use tower_service::Service;
 
 use super::Peer;
 use super::calls::{NewCalls, WithCalls};
+use super::farewell::linger;
 use super::socket::{Socket, Stall, State};
 use super::woken::WhenWoken;
 use crate::config::Timeouts;
@@ -48,12 +49,21 @@ enum Order {
     End,
 }
 
+/// How a connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// By what one side said, which the client may still have to read.
+    Said,
+    /// Without another word.
+    Cut,
+}
+
 impl Connection {
     /// Carries its calls until it ends.
     pub(super) async fn carry<S, B>(
         self,
         stream: Stream,
-        (http, calls): (http2::Builder<NewCalls>, NewCalls),
+        http: (http2::Builder<NewCalls>, NewCalls),
         service: OfPeer<S>,
     ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
@@ -62,7 +72,29 @@ impl Connection {
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
         B: Send + 'static,
     {
-        let socket = Socket::new(stream, Arc::clone(&self.state));
+        let mut socket = Socket::new(stream, Arc::clone(&self.state));
+        let ending = self.carry_calls(&mut socket, http, service).await;
+        if ending == Ending::Said {
+            tokio::select! {
+                () = linger(socket) => {}
+                () = self.end.cancelled() => {}
+            }
+        }
+    }
+
+    async fn carry_calls<S, B>(
+        &self,
+        socket: &mut Socket<Stream>,
+        (http, calls): (http2::Builder<NewCalls>, NewCalls),
+        service: OfPeer<S>,
+    ) -> Ending
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+        B: Send + 'static,
+    {
         let http = http.serve_connection(TokioIo::new(socket), service);
         let mut http = pin!(WithCalls::new(http, calls));
         let mut order = pin!(WhenWoken::new(self.order(false)));
@@ -72,19 +104,21 @@ impl Connection {
                 biased;
                 next = order.as_mut() => match next {
                     Order::GoAway => {
+                        self.state.leave();
                         http.as_mut().http().graceful_shutdown();
                         order.set(WhenWoken::new(self.order(true)));
                     }
-                    Order::End => return,
+                    Order::End => return Ending::Cut,
                 },
                 ended = http.as_mut() => {
-                    if self.state.is_flooding() {
-                        self.metrics.connections.cut(Cut::Flood);
-                    }
                     if let Err(error) = ended {
                         tracing::debug!(%error, "a connection ended early");
                     }
-                    return;
+                    if !self.state.is_flooding() {
+                        return Ending::Said;
+                    }
+                    self.metrics.connections.cut(Cut::Flood);
+                    return Ending::Cut;
                 }
             }
         }

@@ -3,6 +3,8 @@
 //!
 //! h2 has limits of its own for streams that it has not handed over yet, for header blocks and for frames
 //! it keeps; what passes below them is counted here, by frame and without looking into it.
+//!
+//! Once the client is told to go away, it also takes out what h2 would take amiss, see [`Frames::sift`].
 
 use std::time::Duration;
 
@@ -18,8 +20,11 @@ const PRIORITY: u8 = 0x2;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const PING: u8 = 0x6;
+const WINDOW_UPDATE: u8 = 0x8;
 /// `ACK` of settings and pings, `END_STREAM` of data.
 const FLAG_1: u8 = 0x1;
+/// A stream's number, without the bit that is reserved.
+const STREAM_BITS: u32 = u32::MAX >> 1;
 
 /// Half a reset is earned with each call, so that calling off every second one costs nothing.
 const RESETS: Allowance = Allowance { most: 2_000.0, per_second: 200.0, per_earning: 0.5 };
@@ -29,6 +34,10 @@ const OTHERS: Allowance = Allowance { most: 10_000.0, per_second: 1_000.0, per_e
 /// Bytes of the shortest reply of a stream, for which a ping is earned. Twice those of the answer to a ping, so
 /// that pings do not earn pings.
 const LEAST_REPLY_BYTES: f64 = 34.0;
+
+/// What h2 sends in the ping behind its first `GOAWAY`. With the answer it has heard of all streams that it
+/// takes; those that come later it ignores, and says so in its second `GOAWAY`.
+const LAST_PING: &[u8] = b"\x0b\x7b\xa2\xf0\x8b\x9b\xfe\x54";
 
 /// How much is left of what a connection may spend.
 #[derive(Debug)]
@@ -70,7 +79,16 @@ pub(super) struct Frames {
     preface_left: usize,
     head: [u8; HEAD_BYTES],
     head_filled: usize,
+    /// How much of an incomplete head has been passed on.
+    head_passed: usize,
     payload_left: usize,
+    /// The payload is not passed on either.
+    is_left_out: bool,
+    /// What is missing of the answer to [`LAST_PING`], while it comes in.
+    last_pong: Option<&'static [u8]>,
+    /// The last stream that was opened, until then that answer.
+    last_stream: u32,
+    is_late: bool,
     resets: Budget,
     others: Budget,
     refilled: Instant,
@@ -82,7 +100,12 @@ impl Frames {
             preface_left: PREFACE_BYTES,
             head: [0; HEAD_BYTES],
             head_filled: 0,
+            head_passed: 0,
             payload_left: 0,
+            is_left_out: false,
+            last_pong: None,
+            last_stream: 0,
+            is_late: false,
             resets: Budget::new(RESETS),
             others: Budget::new(OTHERS),
             refilled: Instant::now(),
@@ -100,15 +123,39 @@ impl Frames {
         self.others.earn(OTHERS.per_earning * f64::from(n_bytes) / LEAST_REPLY_BYTES);
     }
 
-    /// Something was received. Whether the connection may go on.
-    pub(super) fn received(&mut self, mut bytes: &[u8]) -> bool {
-        let skipped = self.preface_left.min(bytes.len());
-        self.preface_left -= skipped;
-        bytes = bytes.get(skipped..).unwrap_or_default();
+    /// Something was received, and passed on as it is. Whether the connection may go on.
+    pub(super) fn received(&mut self, bytes: &[u8]) -> bool {
+        let may_go_on = self.follow(bytes, |_| {});
+        self.head_passed = self.head_filled;
+        may_go_on
+    }
+
+    /// Something was received from a client that was told to go away; `kept` is passed on. Whether the connection
+    /// may go on.
+    ///
+    /// A client may open streams until it has read that. h2 ignores those that come too late, and so that
+    /// the client may send them to another server, but for their window updates: these it takes for
+    /// an error of the connection, which ends the calls that it has taken. So they are left out.
+    pub(super) fn sift(&mut self, bytes: &[u8], kept: &mut Vec<u8>) -> bool {
+        self.follow(bytes, |part| kept.extend_from_slice(part))
+    }
+
+    fn follow(&mut self, mut bytes: &[u8], mut keep: impl FnMut(&[u8])) -> bool {
+        let preface;
+        (preface, bytes) = bytes.split_at(self.preface_left.min(bytes.len()));
+        self.preface_left -= preface.len();
+        keep(preface);
         while !bytes.is_empty() {
-            let skipped = self.payload_left.min(bytes.len());
-            self.payload_left -= skipped;
-            bytes = bytes.get(skipped..).unwrap_or_default();
+            let payload;
+            (payload, bytes) = bytes.split_at(self.payload_left.min(bytes.len()));
+            self.payload_left -= payload.len();
+            if !self.is_left_out {
+                keep(payload);
+            }
+            self.last_pong = self.last_pong.and_then(|missing| missing.strip_prefix(payload));
+            if self.last_pong.is_some_and(<[u8]>::is_empty) {
+                (self.is_late, self.last_pong) = (true, None);
+            }
             let missing = self.head.get_mut(self.head_filled..).unwrap_or_default();
             let n = missing.len().min(bytes.len());
             for (to, from) in missing.iter_mut().zip(bytes) {
@@ -116,8 +163,14 @@ impl Frames {
             }
             self.head_filled += n;
             bytes = bytes.get(n..).unwrap_or_default();
-            if self.head_filled == HEAD_BYTES && !self.frame() {
-                return false;
+            if self.head_filled == HEAD_BYTES {
+                if !self.frame() {
+                    return false;
+                }
+                if !self.is_left_out {
+                    keep(self.head.get(self.head_passed..).unwrap_or_default());
+                }
+                self.head_passed = 0;
             }
         }
         true
@@ -125,19 +178,28 @@ impl Frames {
 
     /// The head of a frame is there.
     fn frame(&mut self) -> bool {
-        let [a, b, c, kind, flags, ..] = self.head;
+        let [a, b, c, kind, flags, stream @ ..] = self.head;
         let length = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap_or(usize::MAX);
         self.head_filled = 0;
         self.payload_left = length;
         let is_flagged = flags & FLAG_1 != 0;
+        let stream = u32::from_be_bytes(stream) & STREAM_BITS;
+        self.is_left_out = self.is_late && kind == WINDOW_UPDATE && stream > self.last_stream;
         match kind {
             HEADERS => {
+                if !self.is_late {
+                    self.last_stream = self.last_stream.max(stream);
+                }
                 self.resets.earn(RESETS.per_earning);
                 true
             }
             RST_STREAM => self.resets.spend() || self.refill_and(|frames| frames.resets.spend()),
             DATA if length > 0 || is_flagged => true,
-            SETTINGS | PING if is_flagged => true,
+            PING if is_flagged => {
+                self.last_pong = Some(LAST_PING);
+                true
+            }
+            SETTINGS if is_flagged => true,
             DATA | SETTINGS | PING | PRIORITY => {
                 self.others.spend() || self.refill_and(|frames| frames.others.spend())
             }
@@ -204,6 +266,35 @@ mod tests {
         assert_eq!(taken(&call, 100_000), 100_000);
         let half_called_off = [call.clone(), reset].concat();
         assert_eq!(taken(&half_called_off, 100_000), 100_000);
+    }
+
+    #[test]
+    fn window_updates_of_streams_that_come_too_late_are_left_out() {
+        let on = |mut frame: Vec<u8>, stream: u8| {
+            frame[8] = stream;
+            frame
+        };
+        let update = |stream| on(frame(WINDOW_UPDATE, 0, 4), stream);
+        let call =
+            |stream| [on(frame(HEADERS, 4, 40), stream), on(frame(DATA, 1, 7), stream)].concat();
+        let mut pong = frame(PING, 1, 8);
+        let other_pong = pong.clone();
+        pong[HEAD_BYTES..].copy_from_slice(LAST_PING);
+        let before = [call(3), update(3), other_pong, call(5), update(5), pong].concat();
+        let after = [update(3), update(0), call(7), update(5)].concat();
+        let kept = [before.clone(), after.clone(), update(3)].concat();
+        let sent = [before, after, update(7), update(7), update(3)].concat();
+        for piece in 1..sent.len() {
+            for n_passed in 0..call(3).len() {
+                let mut frames = begun();
+                assert!(frames.received(&sent[..n_passed]));
+                let mut passed = sent[..n_passed].to_vec();
+                for part in sent[n_passed..].chunks(piece) {
+                    assert!(frames.sift(part, &mut passed));
+                }
+                assert_eq!(passed, kept, "{n_passed} then {piece} bytes at a time");
+            }
+        }
     }
 
     #[test]

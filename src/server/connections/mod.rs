@@ -2,10 +2,11 @@
 //! flood, grow old, or at the end of a shutdown.
 //!
 //! `connection`: one of them. `socket`, `frames`: what is read along it; `calls`: what it carries. `silent`: those
-//! that go first. `refusal`: what a client is told whose connection is not taken.
+//! that go first. `refusal`, `farewell`: what a client is told whose connection is not taken, or ends.
 
 mod calls;
 mod connection;
+mod farewell;
 mod frames;
 mod refusal;
 mod silent;

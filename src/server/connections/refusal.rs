@@ -1,21 +1,21 @@
 //! What a client is told whose connection is not taken.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// How long a client has to take what it is told. A socket that is closed on data nobody has read takes
-/// back what was sent on it.
+use super::farewell::linger;
+
+/// How long a client has to take what it is told.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Clients that are told at the same time; further ones are told nothing.
 const AT_ONCE: usize = 64;
-/// Most that is read of what a client says meanwhile.
-const MAX_READ_BYTES: u64 = 64 * 1024;
 
 /// Tells clients that there are too many.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ impl Refusals {
         let telling = async move {
             stream.write_all(&text).await?;
             stream.shutdown().await?;
-            tokio::io::copy(&mut stream.take(MAX_READ_BYTES), &mut tokio::io::sink()).await
+            linger(stream).await;
+            Ok::<_, io::Error>(())
         };
         tokio::spawn(async move {
             // A client that does not listen has gone, or is not worth waiting for.

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,12 +15,16 @@ use crate::server::admission::LastCaller;
 use crate::server::auth::Shown;
 use crate::server::metrics::figures::Level;
 
+/// Read at once from a client that has to be sifted.
+const SIFTED_BYTES: usize = 8 * 1024;
+
 /// What is known of a connection, by those who carry it and those who answer on it.
 #[derive(Debug)]
 pub(crate) struct State {
     accepted: Instant,
     has_begun: AtomicBool,
     is_flooding: AtomicBool,
+    is_leaving: AtomicBool,
     /// Parts of replies that are handed over and not taken by the client.
     untaken: Level,
     /// How often one was taken, or the first handed over.
@@ -37,6 +41,7 @@ impl State {
             accepted: Instant::now(),
             has_begun: AtomicBool::new(false),
             is_flooding: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
             untaken: Level::default(),
             moves: AtomicU64::new(0),
             shown: Shown::default(),
@@ -57,6 +62,11 @@ impl State {
     /// Whether it sent more than it may of what asks for nothing.
     pub(super) fn is_flooding(&self) -> bool {
         self.is_flooding.load(Ordering::Relaxed)
+    }
+
+    /// The client is about to be told to go away.
+    pub(super) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
     }
 
     /// A part of a reply is handed over.
@@ -105,12 +115,26 @@ impl Stall {
 pub(super) struct Socket<S> {
     stream: S,
     frames: Frames,
+    /// What was read and sifted, and is not passed on yet.
+    sifted: Vec<u8>,
     state: Arc<State>,
 }
 
 impl<S> Socket<S> {
     pub(super) fn new(stream: S, state: Arc<State>) -> Self {
-        Self { stream, frames: Frames::new(), state }
+        Self { stream, frames: Frames::new(), sifted: Vec::new(), state }
+    }
+
+    /// What follows from something that was received.
+    fn received(&mut self, may_go_on: bool) -> io::Result<()> {
+        if !may_go_on {
+            self.state.is_flooding.store(true, Ordering::Relaxed);
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        if self.frames.has_begun() && !self.state.has_begun() {
+            self.state.has_begun.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn written(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -127,20 +151,41 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.state.is_leaving.load(Ordering::Relaxed) {
+            return self.poll_sifted(cx, buffer);
+        }
         let filled = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         let received = buffer.filled().get(filled..).unwrap_or_default();
         if received.is_empty() {
             return read;
         }
-        if !self.frames.received(received) {
-            self.state.is_flooding.store(true, Ordering::Relaxed);
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        if self.frames.has_begun() && !self.state.has_begun() {
-            self.state.has_begun.store(true, Ordering::Relaxed);
-        }
+        let may_go_on = self.frames.received(received);
+        self.received(may_go_on)?;
         read
+    }
+}
+
+impl<S: AsyncRead + Unpin> Socket<S> {
+    fn poll_sifted(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.sifted.is_empty() {
+            let mut bytes = [0; SIFTED_BYTES];
+            let mut read = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let may_go_on = self.frames.sift(read.filled(), &mut self.sifted);
+            self.received(may_go_on)?;
+        }
+        let n = self.sifted.len().min(buffer.remaining());
+        buffer.put_slice(self.sifted.get(..n).unwrap_or_default());
+        self.sifted.drain(..n);
+        Poll::Ready(Ok(()))
     }
 }
 
