@@ -146,7 +146,7 @@ async fn a_flood_of_pings_ends_its_connection_and_no_other() {
         n
     };
     let sent: u32 = timeout(PATIENCE, sent).await.expect("the server ends the connection");
-    assert!(sent >= 9_000, "{sent}");
+    assert!(sent >= 1_000, "{sent}");
     is_answered(&server).await;
     server.stop().await;
 }

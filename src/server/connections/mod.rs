@@ -14,6 +14,7 @@ mod socket;
 mod woken;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tower_service::Service;
@@ -53,6 +55,10 @@ const MAX_ERROR_RESETS: usize = 256;
 /// How long to wait when no connection can be accepted, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections that are accepted and have not had the processor yet. Further ones wait to be accepted: those that
+/// are open would wait behind all that come.
+const MAX_NEW: usize = 8;
+
 /// Who is at the other end; every request of the connection knows it.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
@@ -74,6 +80,7 @@ pub(crate) struct Connections {
     metrics: Arc<Metrics>,
     silent: Silent,
     refusals: Refusals,
+    new: Arc<Semaphore>,
 }
 
 impl Connections {
@@ -86,7 +93,8 @@ impl Connections {
     ) -> Self {
         let (limits, timeouts) = (config.limits.clone(), config.timeouts.clone());
         let (silent, refusals) = (Silent::default(), Refusals::new(limits.max_connections));
-        Self { listener, tls, limits, timeouts, phases, metrics, silent, refusals }
+        let new = Arc::new(Semaphore::new(MAX_NEW));
+        Self { listener, tls, limits, timeouts, phases, metrics, silent, refusals, new }
     }
 
     /// Serves until the shutdown has begun and every connection has ended.
@@ -102,8 +110,8 @@ impl Connections {
         let draining = self.phases.draining.clone();
         loop {
             tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, address)) => {
+                accepted = self.accept() => match accepted {
+                    Ok((stream, address, place)) => {
                         if !self.has_room(open.len()) {
                             // Over TLS nothing can be said.
                             if self.tls.is_none() {
@@ -117,7 +125,11 @@ impl Connections {
                         let state = Arc::clone(&connection.state);
                         let peer = Peer { address, names, connection: state };
                         let service = OfPeer { service: service.clone(), peer };
-                        open.spawn(connection.carry(stream, self.http(), service));
+                        let carried = connection.carry(stream, self.http(), service);
+                        open.spawn(async {
+                            drop(place);
+                            carried.await;
+                        });
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection cannot be accepted");
@@ -131,6 +143,14 @@ impl Connections {
         // Nobody connects any more.
         drop(self.listener);
         while open.join_next().await.is_some() {}
+    }
+
+    /// The next connection, and its place among the new ones.
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let new = Arc::clone(&self.new);
+        let place = new.acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, address) = self.listener.accept().await?;
+        Ok((stream, address, place))
     }
 
     fn open(&self, stream: TcpStream, names: &Names) -> Stream {
