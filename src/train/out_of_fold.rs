@@ -93,9 +93,12 @@ impl<'a> View<'a> {
                 let examples: Vec<_> = fold.iter().copied().filter(|e| wanted(*e)).collect();
                 let fold = if examples.is_empty() { &[] } else { fold.as_slice() };
                 let tables = self.tables_without(fold, &base, alphas);
-                let mut scores = vec![[0.0; N]; examples.len() * n_labels];
-                let rows = examples.iter().zip(scores.chunks_exact_mut(n_labels.max(1)));
-                for (example, row) in self.observer.wanted(rows) {
+                // Filled row by row: zeros for all of it would take long by themselves.
+                let mut scores = Vec::with_capacity(examples.len() * n_labels);
+                for example in self.observer.wanted(&examples) {
+                    let start = scores.len();
+                    scores.resize(start + n_labels, [0.0; N]);
+                    let row = scores.get_mut(start..).unwrap_or_default();
                     widest(
                         #[inline(always)]
                         || self.score(*example, &tables, row),
@@ -104,8 +107,10 @@ impl<'a> View<'a> {
                 (examples, scores)
             })
             .collect();
-        let mut scored = Scored { examples: Vec::new(), scores: Vec::new(), n_labels };
-        for (examples, scores) in parts {
+        let n_scores = parts.iter().map(|(_, scores)| scores.len()).sum();
+        let scores = Vec::with_capacity(n_scores);
+        let mut scored = Scored { examples: Vec::new(), scores, n_labels };
+        for (examples, scores) in self.observer.wanted(parts) {
             scored.examples.extend(examples);
             scored.scores.extend(scores);
         }

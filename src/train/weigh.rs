@@ -146,7 +146,9 @@ impl Pattern {
                 pairs_of(features, matrix, (labels, &by_label), observer)
             })
             .collect();
-        Self::of_pairs(&pairs.concat(), matrix, labels, observer)
+        let mut all = Vec::with_capacity(pairs.iter().map(Vec::len).sum());
+        observer.wanted(pairs).for_each(|pairs| all.extend(pairs));
+        Self::of_pairs(&all, matrix, labels, observer)
     }
 
     /// The pattern of a sample: features occur under the labels under which they occur in the whole.
@@ -177,7 +179,7 @@ impl Pattern {
     /// The pattern of ascending pairs.
     fn of_pairs(pairs: &[u64], matrix: &Matrix, labels: &[u16], observer: &dyn Observer) -> Self {
         let mut starts = vec![0u32; matrix.n_features() + 1];
-        for pair in pairs {
+        for pair in observer.wanted(pairs.chunks(BLOCK)).flatten() {
             if let Some(count) = starts.get_mut(feature_of(*pair) + 1) {
                 *count += 1;
             }
@@ -198,7 +200,8 @@ impl Pattern {
             let label = labels.get(example).copied().unwrap_or_default();
             matrix.row(example).iter().map(move |cell| position(pair(cell.feature, label)))
         });
-        let labels = pairs.iter().map(|pair| label_of(*pair)).collect();
+        let pairs = observer.wanted(pairs.chunks(BLOCK)).flatten();
+        let labels = pairs.map(|pair| label_of(*pair)).collect();
         Self { starts, labels, entry_of_cell, whole: None }
     }
 
