@@ -33,7 +33,7 @@ fn main() -> Result<()> {
     let time = Duration::try_from_secs_f64(seconds)?;
     let watch = |_| ControlFlow::Continue(());
     let data = read_csv(&csv[..], &CsvOptions::default(), &Limits::default(), watch)?;
-    let sentences: Vec<&str> = data.examples.iter().map(|e| e.text.as_str()).collect();
+    let sentences: Vec<&str> = data.examples.iter().map(|e| &*e.text).collect();
 
     let model = model(&data, &View::ALL)?;
     println!(

@@ -76,7 +76,7 @@ fn count(part: &str, csv: &Path, model: &Path) -> Result<u64> {
 /// Runs one part, once over the data. The process has one thread, which callgrind counts.
 fn run(part: &str, data: &Dataset, file: &[u8]) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global()?;
-    let sentences: Vec<&str> = data.examples.iter().map(|e| e.text.as_str()).collect();
+    let sentences: Vec<&str> = data.examples.iter().map(|e| &*e.text).collect();
     match part {
         "tokenise" => measured_tokenise(&mut Analysis::default(), &sentences),
         "collect" => {

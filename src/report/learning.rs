@@ -148,7 +148,7 @@ mod tests {
     fn dataset(n: usize) -> Dataset {
         let example = |at: usize| {
             let (label, word) = if at.is_multiple_of(2) { (0, "card") } else { (1, "charge") };
-            Example { text: format!("The {word} number {at} is here"), label, line: 2 }
+            Example { text: format!("The {word} number {at} is here").into(), label, line: 2 }
         };
         Dataset {
             labels: vec!["a".to_owned(), "b".to_owned()],

@@ -232,7 +232,7 @@ fn mistakes(model: &Model, dataset: &Dataset, judged: &[Judged]) -> Mistakes {
         {
             let found = mistakes.entry((right.clone(), given.clone())).or_default();
             if found.len() < MAX_SENTENCES {
-                found.push(Mistake { line: example.line, text: example.text.clone() });
+                found.push(Mistake { line: example.line, text: example.text.to_string() });
             }
         }
     }

@@ -68,7 +68,7 @@ fn common_language(dataset: &Dataset) -> Option<Lang> {
     let n_bytes: usize = dataset.examples.iter().map(|example| example.text.len()).sum();
     let step = n_bytes.div_ceil(SAMPLE_BYTES).max(1);
     let texts: Vec<&str> =
-        dataset.examples.iter().step_by(step).map(|example| example.text.as_str()).collect();
+        dataset.examples.iter().step_by(step).map(|example| &*example.text).collect();
     detect(&texts.join("\n")).map(|found| found.lang())
 }
 

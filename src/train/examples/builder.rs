@@ -5,6 +5,7 @@
 use super::dataset::{Dataset, Example, FindingCode};
 use super::distinct::TextKey;
 use super::intake::{Fate, Intake};
+use super::texts::Texts;
 use super::{LimitExceeded, Limits};
 
 /// Memory for an example besides its text: its fields, the allocator's bookkeeping, the room that the
@@ -38,6 +39,7 @@ pub trait Rows {
 pub struct DatasetBuilder {
     intake: Intake,
     kept: Vec<(TextKey, Example)>,
+    texts: Texts,
     memory_bytes: u64,
 }
 
@@ -51,7 +53,12 @@ impl DatasetBuilder {
     /// Returns an empty collection with limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { intake: Intake::new(limits), kept: Vec::new(), memory_bytes: 0 }
+        Self {
+            intake: Intake::new(limits),
+            kept: Vec::new(),
+            texts: Texts::default(),
+            memory_bytes: 0,
+        }
     }
 
     /// Takes in one row. Text and label are trimmed of white space at both ends.
@@ -64,7 +71,8 @@ impl DatasetBuilder {
     pub fn push(&mut self, line: u64, text: &str, label: &str) -> Result<(), LimitExceeded> {
         if let Fate::Example { key, text, label } = self.intake.take(line, text, label)? {
             self.memory_bytes += BYTES_PER_EXAMPLE + text.len() as u64;
-            self.kept.push((key, Example { text: text.to_owned(), label: label.into(), line }));
+            let text = self.texts.keep(text);
+            self.kept.push((key, Example { text, label: label.into(), line }));
         }
         let limit = self.intake.limits().max_memory_bytes;
         if self.memory_bytes > limit {
@@ -157,7 +165,7 @@ mod tests {
     #[test]
     fn the_first_of_equal_rows_is_kept() {
         let dataset = collect(&[("a", "x"), ("b", "x"), (" a", "x "), ("A", "x"), ("a", "x")]);
-        let texts: Vec<&str> = dataset.examples.iter().map(|e| e.text.as_str()).collect();
+        let texts: Vec<&str> = dataset.examples.iter().map(|e| &*e.text).collect();
         assert_eq!(texts, ["a", "b", "A"]);
         let same = "same text and label as in line 2";
         assert_eq!(messages(&dataset.report), [(4, same), (6, same)]);
@@ -276,7 +284,7 @@ mod tests {
             let (used, found) = expected(&rows);
             let label = |example: &Example| dataset.labels[example.label].as_str();
             let got_used: Vec<_> =
-                dataset.examples.iter().map(|e| (e.line, e.text.as_str(), label(e))).collect();
+                dataset.examples.iter().map(|e| (e.line, &*e.text, label(e))).collect();
             prop_assert_eq!(got_used, used);
             let findings = &dataset.report.findings;
             let got_found: Vec<_> = findings.iter().map(|f| (f.line, f.code)).collect();

@@ -23,7 +23,7 @@ fn columns(text: &str, label: &str) -> CsvOptions {
 /// The examples as line, text and label.
 fn rows(dataset: &Dataset) -> Vec<(u64, &str, &str)> {
     let label = |example: &Example| dataset.labels[example.label].as_str();
-    dataset.examples.iter().map(|e| (e.line, e.text.as_str(), label(e))).collect()
+    dataset.examples.iter().map(|e| (e.line, &*e.text, label(e))).collect()
 }
 
 fn findings(dataset: &Dataset) -> Vec<(u64, FindingCode)> {

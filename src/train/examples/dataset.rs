@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytestring::ByteString;
+
 use crate::train::stream::Counted;
 
 /// Longest text of an example in UTF-8 bytes, as for a sentence to classify.
@@ -32,7 +34,7 @@ pub struct Dataset {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
     /// The sentence.
-    pub text: String,
+    pub text: ByteString,
     /// Position of its label in [`Dataset::labels`].
     pub label: usize,
     /// Line on which its row begins, the header row being line 1; for messages the position from 1.

@@ -9,7 +9,7 @@
 //!   numbers), `records` (text → fields) and `header` (which delimiter, which columns).
 //! - `intake`: what becomes of each row; `distinct` finds texts that came before, `repeats` tells
 //!   duplicates from conflicts.
-//! - `builder`: [`DatasetBuilder`], rows → [`Dataset`].
+//! - `builder`: [`DatasetBuilder`], rows → [`Dataset`]; `texts`: their texts in memory.
 //! - `dataset`: [`Dataset`] and [`DataReport`].
 //! - `limits`: how much is taken in.
 
@@ -26,6 +26,7 @@ mod name;
 mod records;
 mod repeats;
 mod text;
+mod texts;
 
 #[cfg(test)]
 mod csv_tests;
@@ -44,3 +45,4 @@ pub(super) use intake::{Fate, Intake};
 pub(super) use labels::Renumbering;
 pub use limits::{LimitExceeded, Limits};
 pub(super) use name::quoted;
+pub(super) use texts::Texts;

@@ -38,7 +38,7 @@ use self::batch::Batch;
 use self::counts::Counts;
 use self::sample::{Sample, Size};
 use super::examples::{
-    Dataset, Example, Fate, FindingCode, Intake, LimitExceeded, Limits, Rows, TextKey,
+    Dataset, Example, Fate, FindingCode, Intake, LimitExceeded, Limits, Rows, TextKey, Texts,
 };
 use crate::features::View;
 use crate::train::Observer;
@@ -152,6 +152,7 @@ impl Collecting {
 pub struct Collector {
     intake: Intake,
     sample: Sample,
+    texts: Texts,
     whole: Size,
     sampled: Size,
     is_counting: bool,
@@ -169,6 +170,7 @@ impl Collector {
         Self {
             intake: Intake::new(collecting.limits.clone()),
             sample: Sample::new(collecting.seed),
+            texts: Texts::default(),
             whole: collecting.whole(),
             sampled: collecting.sample(),
             is_counting: false,
@@ -189,7 +191,8 @@ impl Collector {
         if !self.sample.wants(key) {
             return;
         }
-        self.sample.push(key, Example { text: text.to_owned(), label: label.into(), line: at });
+        let text = self.texts.keep(text);
+        self.sample.push(key, Example { text, label: label.into(), line: at });
         if !self.is_counting && self.sample.exceeds(self.whole) {
             self.begin_counting();
         }

@@ -2,6 +2,8 @@
 //! hashes. So it does not depend on the order of the rows which ones these are, and a text is in the
 //! sample with all its rows or not at all.
 
+use bytestring::ByteString;
+
 use crate::train::examples::{Example, TextKey};
 
 /// A number of rows and of bytes of text.
@@ -65,6 +67,10 @@ impl Sample {
         }
         self.end = self.kept.get(n_rows).map(place).or(self.end);
         self.kept.truncate(n_rows);
+        for Kept { example, .. } in &mut self.kept {
+            // By itself: the memory that it shared goes with those that are not kept.
+            example.text = ByteString::from(&*example.text);
+        }
         self.bytes = n_bytes;
     }
 

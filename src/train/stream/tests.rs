@@ -89,7 +89,7 @@ proptest! {
     ) {
         let [one, other] = [rows, shuffled].map(|rows| collected(&collecting(5), 2, &rows));
         let texts = |dataset: &Dataset| {
-            let mut texts: Vec<_> = dataset.examples.iter().map(|e| e.text.clone()).collect();
+            let mut texts: Vec<_> = dataset.examples.iter().map(|e| e.text.to_string()).collect();
             texts.sort();
             texts
         };
