@@ -34,7 +34,8 @@ const MAX_BATCH_SENTENCES: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 const MAX_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 const MAX_UPLOAD_BYTES: NonZeroU64 = NonZeroU64::new(4 << 30).unwrap();
 const MAX_UPLOAD_ROWS: NonZeroU64 = NonZeroU64::new(20_000_000).unwrap();
-const MAX_WAITING_BATCHES: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// So a batch waits at most about four times as long as it is worked on, on any machine.
+const WAITING_BATCHES_A_CORE: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// Where `dictum serve` listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
@@ -182,7 +183,7 @@ pub struct Limits {
     /// Connections at the same time. One more takes the place of one on which nothing was said yet, or
     /// is closed. Default: 1,000.
     pub max_connections: NonZeroUsize,
-    /// Large batches and texts that wait for a thread; further ones are refused. Default: 8.
+    /// Large batches and texts that wait for a thread; further ones are refused. Default: four a core.
     pub max_waiting_batches: NonZeroUsize,
 }
 
@@ -253,7 +254,7 @@ impl ServeConfig {
     /// The defaults, for models in this folder.
     #[must_use]
     pub fn new(models: PathBuf) -> Self {
-        let n_cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let n_cores = n_cores();
         Self {
             listen: DEFAULT_LISTEN,
             metrics_listen: Some(DEFAULT_METRICS_LISTEN),
@@ -320,6 +321,10 @@ impl ServeConfig {
     }
 }
 
+fn n_cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -337,7 +342,7 @@ impl Default for Limits {
             max_calls: MAX_CALLS,
             max_calls_per_caller: MAX_CALLS_PER_CALLER,
             max_connections: MAX_CONNECTIONS,
-            max_waiting_batches: MAX_WAITING_BATCHES,
+            max_waiting_batches: WAITING_BATCHES_A_CORE.saturating_mul(n_cores()),
         }
     }
 }
