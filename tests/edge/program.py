@@ -15,16 +15,21 @@ CANARY = "qzcanaryzq"
 SERVICE = "/dictum.v1.ClassifierService/"
 
 
+def on(cores):
+    """What stands before a command that may use these processors alone."""
+    return ["taskset", "-c", ",".join(map(str, cores))] if cores else []
+
+
 class Program:
     """A server on free ports with a folder of its own."""
 
-    def __init__(self, path, folder, *settings):
+    def __init__(self, path, folder, *settings, cores=None):
         self.folder = Path(folder)
         self.lines = []
         self.scrapes = []
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DICTUM_")}
         self.process = subprocess.Popen(
-            [path, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--models",
+            [*on(cores), path, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--models",
              str(self.folder), "--log-format", "json", "--log-level", "info,dictum::access=debug",
              *settings],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 
-from program import Program
+from program import Program, on
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -46,8 +46,9 @@ class Suite:
         self.path, self.is_long, self.written = path, is_long, []
         self.collector = Collector()
 
-    def server(self, *settings, is_measured=False, over_tls=False):
-        """A server that is watched. One whose times are measured sends few traces: the collector is slow."""
+    def server(self, *settings, is_measured=False, over_tls=False, cores=None):
+        """A server that is watched, on some processors or all. One whose times are measured sends few traces: the
+        collector is slow."""
         suite, folder = self, tempfile.TemporaryDirectory()
         traces = ("--otlp-endpoint", self.collector.url, "--trace-share", "0.01" if is_measured else "1")
         ca = None
@@ -61,7 +62,7 @@ class Suite:
                 suite.written.append(self.written())
                 folder.cleanup()
 
-        server = Watched(self.path, Path(folder.name) / "models", *traces, *map(str, settings))
+        server = Watched(self.path, Path(folder.name) / "models", *traces, *map(str, settings), cores=cores)
         server.ca = ca
         return server
 
@@ -80,9 +81,9 @@ def certificate(folder):
     return path
 
 
-def run(script, *args):
-    return subprocess.Popen([sys.executable, HERE / script, *map(str, args)], stdout=subprocess.PIPE,
-                            text=True)
+def run(script, *args, cores=None):
+    command = [*on(cores), sys.executable, HERE / script, *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def result(process):
