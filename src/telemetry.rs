@@ -69,8 +69,11 @@ pub fn check(level: &str) -> Result<(), TelemetryError> {
     filter(level).map(drop)
 }
 
+/// What HTTP/2 warns of is what a client sends, once a frame if it likes: it is told to those who ask for it.
+const QUIET: &str = "h2=error";
+
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(level)
+    EnvFilter::try_new(format!("{QUIET},{level}"))
         .map_err(|source| TelemetryError::Level { level: level.to_owned(), source })
 }
 
@@ -131,5 +134,13 @@ mod tests {
     fn a_level_that_is_none_is_refused() {
         let error = install("info,=", Format::Text).expect_err("refused");
         assert!(matches!(error, TelemetryError::Level { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_a_client_may_repeat_is_logged_for_those_who_ask() {
+        let directives = |level| filter(level).expect("a level").to_string();
+        assert!(directives("info").contains(QUIET), "{}", directives("info"));
+        let asked = directives("info,h2=debug");
+        assert!(asked.contains("h2=debug") && !asked.contains(QUIET), "{asked}");
     }
 }
