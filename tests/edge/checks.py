@@ -260,6 +260,7 @@ CHECKS = {
     "CONTINUATION flood": attacked("continuation"),
     "empty DATA": attacked("empty_data"),
     "PING flood": attacked("ping"),
+    "answers to no PING": attacked("ping_answer"),
     "zero windows": attacked("zero_window"),
     "2,000 silent connections": attacked("silent"),
     "2,000 half prefaces": attacked("half_preface"),
