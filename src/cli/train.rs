@@ -157,6 +157,8 @@ enum ViewArg {
     Shape,
     /// Parts of words
     Character,
+    /// Single words among the first ten
+    Lead,
 }
 
 /// Runs the subcommand.
@@ -233,6 +235,7 @@ impl ViewArg {
             Self::Word3 => proto::View::Word3,
             Self::Shape => proto::View::Shape,
             Self::Character => proto::View::Character,
+            Self::Lead => proto::View::Lead,
         }
     }
 }

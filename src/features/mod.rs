@@ -40,7 +40,7 @@ pub use shapes::{Mark, Shape, find_shapes};
 pub use tokens::Tokens;
 #[cfg(test)]
 pub(crate) use views::character_sequence;
-pub use views::{Gram, View, for_each_character_ngram};
+pub use views::{Gram, LEAD_TOKENS, View, for_each_character_ngram, lead};
 
 /// Version of the tokeniser, the views and the hashes. A model trained under another version
 /// cannot be served; it is part of the model file. It stays while features are only added: what a model

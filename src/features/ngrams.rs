@@ -56,7 +56,7 @@ impl Ngrams {
         }
     }
 
-    /// The n-grams of a view, by their length; none for the character view.
+    /// The n-grams of a view, by their length; none for characters and the lead, of which there is one kind.
     #[must_use]
     pub fn of(&self, view: View) -> &[Vec<u64>] {
         let [words, pairs, triples] = &self.words.grams;
@@ -65,7 +65,7 @@ impl Ngrams {
             View::Word2 => std::slice::from_ref(pairs),
             View::Word3 => std::slice::from_ref(triples),
             View::Shape => &self.shapes.grams,
-            View::Character => &[],
+            View::Character | View::Lead => &[],
         }
     }
 }

@@ -20,6 +20,8 @@ const HANGUL_SYLLABLES: std::ops::RangeInclusive<char> = '가'..='힣';
 const CHARACTERS_MAX: usize = 5;
 /// Characters of a token that the character view looks at. It bounds the work for one token.
 const CHARACTERS_SEEN: usize = 64;
+/// Tokens of the lead.
+pub const LEAD_TOKENS: usize = 10;
 
 /// A family of features.
 #[derive(
@@ -37,6 +39,8 @@ pub enum View {
     Shape,
     /// Three to five characters of one padded token; of Korean two to five.
     Character,
+    /// Single words of the lead: what a text says first is often what it is about.
+    Lead,
 }
 
 /// Where an n-gram stands among the items of its sequence: tokens, or shape items for the shape
@@ -62,8 +66,8 @@ impl Gram {
 
 impl View {
     /// All views, in the order of the model file.
-    pub const ALL: [Self; 5] =
-        [Self::Word1, Self::Word2, Self::Word3, Self::Shape, Self::Character];
+    pub const ALL: [Self; 6] =
+        [Self::Word1, Self::Word2, Self::Word3, Self::Shape, Self::Character, Self::Lead];
 
     /// Position in [`Self::ALL`].
     #[must_use]
@@ -80,6 +84,7 @@ impl View {
             Self::Word3 => "word3",
             Self::Shape => "shape",
             Self::Character => "character",
+            Self::Lead => "lead",
         }
     }
 
@@ -92,6 +97,7 @@ impl View {
             Self::Word1 | Self::Word2 | Self::Word3 => 0x5749_e3a1_6b0d_44c7,
             Self::Shape => 0xa3d7_0b54_19c6_e82f,
             Self::Character => 0x1f86_c95d_e270_3ab9,
+            Self::Lead => 0xc2e4_716d_903b_f85b,
         }
     }
 
@@ -112,6 +118,7 @@ impl View {
         let tokens = analysis.tokens();
         match self {
             Self::Word1 => ngrams(self, tokens, |t| t.hash, 1, &mut each),
+            Self::Lead => ngrams(self, lead(tokens), |t| t.hash, 1, &mut each),
             Self::Word2 => ngrams(self, tokens, |t| t.hash, 2, &mut each),
             Self::Word3 => ngrams(self, tokens, |t| t.hash, 3, &mut each),
             Self::Shape => {
@@ -166,7 +173,7 @@ impl View {
     pub fn token(self, analysis: &Analysis, gram: Gram) -> Option<usize> {
         let at = (gram.start as usize).checked_sub(1).filter(|_| gram.len == 1)?;
         match self {
-            Self::Word1 | Self::Character => Some(at),
+            Self::Word1 | Self::Character | Self::Lead => Some(at),
             Self::Shape => {
                 let shape = analysis.shapes.get(at)?;
                 (shape.mark == Mark::Word).then_some(shape.first as usize)
@@ -190,6 +197,12 @@ impl Shape {
             }
         }
     }
+}
+
+/// Returns the first ten of a sentence's tokens, or of what there is for each of them: the lead.
+#[must_use]
+pub fn lead<T>(of_tokens: &[T]) -> &[T] {
+    of_tokens.get(..LEAD_TOKENS).unwrap_or(of_tokens)
 }
 
 /// Calls `each` with the n-grams of one length over `items`; n > 1 sees a mark at each end.
@@ -335,6 +348,16 @@ mod tests {
                 .into();
         wanted.sort_unstable();
         assert_eq!(hashes, wanted);
+    }
+
+    #[test]
+    fn the_lead_is_the_first_ten_tokens() {
+        let sentence = "One two, three: four five six seven eight NINE.";
+        assert_eq!(
+            written(View::Lead, sentence),
+            ["one", "two", ",", "three", ":", "four", "five", "six", "seven", "eight"]
+        );
+        assert_eq!(written(View::Lead, "No no"), ["no", "no"]);
     }
 
     #[test]

@@ -12,14 +12,19 @@ use crate::features::{FEATURES_VERSION, View};
 
 /// Any small valid parts: 2 to 5 labels, up to 12 features, up to 6 tokens.
 pub(crate) fn parts() -> impl Strategy<Value = Parts> {
-    (collection::btree_set("\\PC{1,8}", 2..6), any::<bool>())
-        .prop_flat_map(|(labels, is_idf)| {
+    (collection::btree_set("\\PC{1,8}", 2..6), any::<bool>(), 1..=View::ALL.len())
+        .prop_flat_map(|(labels, is_idf, n_views)| {
             let n_labels = labels.len();
             let weighting = if is_idf { Weighting::Idf } else { Weighting::Presence };
             (
-                metadata(labels, weighting),
+                metadata(labels, weighting, n_views),
                 collection::vec(-20.0..20.0_f64, n_labels),
-                collection::vec(-20.0..20.0_f64, View::ALL.len() * n_labels),
+                collection::vec(-20.0..20.0_f64, n_views * n_labels).prop_map(
+                    move |mut of_used| {
+                        of_used.resize(View::ALL.len() * n_labels, 0.0);
+                        of_used
+                    },
+                ),
                 collection::btree_map(any::<u64>(), feature(n_labels), 0..12),
                 collection::btree_set("\\PC{1,8}", 0..6),
             )
@@ -41,7 +46,7 @@ pub(crate) fn example(seed: u32) -> Parts {
         BTreeMap::from([(seed.into(), feature(1.0, 0, 0.25)), (u64::MAX, feature(2.0, 1, -0.5))]);
     let mut numbers = [0.1, 1.0 / 3.0, f64::from(seed)].into_iter().cycle();
     let mut next = || numbers.next().unwrap_or_default();
-    let metadata = describe(labels.to_vec(), Weighting::Idf, &mut next);
+    let metadata = describe(labels.to_vec(), Weighting::Idf, &View::ALL, &mut next);
     let vocabulary = ["i", "é", "政府"].map(str::to_owned);
     let background = vec![0.5; View::ALL.len() * 2];
     assemble(metadata, vec![-1.0, -2.0], background, &features, BTreeSet::from(vocabulary))
@@ -62,16 +67,27 @@ fn feature(n_labels: usize) -> impl Strategy<Value = Feature> {
         .prop_map(|(mass, square, entries)| Feature { mass, square, entries })
 }
 
-fn metadata(labels: BTreeSet<String>, weighting: Weighting) -> impl Strategy<Value = Metadata> {
+fn metadata(
+    labels: BTreeSet<String>,
+    weighting: Weighting,
+    n_views: usize,
+) -> impl Strategy<Value = Metadata> {
     collection::vec(0.0..=1.0_f64, 24).prop_map(move |numbers| {
         let mut numbers = numbers.into_iter().cycle();
         let labels = labels.iter().cloned().collect();
-        describe(labels, weighting, &mut || numbers.next().unwrap_or_default())
+        describe(labels, weighting, &View::ALL[..n_views], &mut || {
+            numbers.next().unwrap_or_default()
+        })
     })
 }
 
 /// Metadata for these labels, with numbers in [0, 1] as they come.
-fn describe(labels: Vec<String>, weighting: Weighting, next: &mut impl FnMut() -> f64) -> Metadata {
+fn describe(
+    labels: Vec<String>,
+    weighting: Weighting,
+    views: &[View],
+    next: &mut impl FnMut() -> f64,
+) -> Metadata {
     let evaluations = labels.iter().map(|label| LabelEvaluation {
         label: label.clone(),
         precision: next(),
@@ -98,10 +114,10 @@ fn describe(labels: Vec<String>, weighting: Weighting, next: &mut impl FnMut() -
         method: Method::OutOfFold,
         data_digest: "e".repeat(64),
     };
-    let views = View::ALL.map(|view| ChosenView { view, alpha: next(), weight: next() });
+    let views = views.iter().map(|view| ChosenView { view: *view, alpha: next(), weight: next() });
+    let views = views.collect();
     let refinement = (weighting == Weighting::Idf).then(&mut *next);
-    let settings =
-        ChosenSettings { weighting, views: views.to_vec(), folds: 10, seed: u64::MAX, refinement };
+    let settings = ChosenSettings { weighting, views, folds: 10, seed: u64::MAX, refinement };
     Metadata {
         features_version: FEATURES_VERSION,
         label_counts: vec![7; labels.len()],

@@ -2,7 +2,7 @@
 
 use super::index::Index;
 use super::met::Met;
-use crate::features::{Mark, Shape, View};
+use crate::features::{Mark, Shape, View, lead};
 
 /// Slots of the tokens of a sentence; all that are unknown share the one behind the last. Keeps its buffers.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub(super) struct Known {
     distinct: Vec<u32>,
     /// Each once that the shape view has as it stands.
     shapes: Vec<u32>,
+    /// Each once of the lead.
+    leads: Vec<u32>,
     /// For each token whether the shape view has it as it stands; empty without that view.
     is_shape: Vec<bool>,
     met: Met,
@@ -62,18 +64,27 @@ impl Known {
         self.shapes.truncate(n);
     }
 
+    /// Takes in which tokens the lead has.
+    pub(super) fn find_lead(&mut self) {
+        self.leads.clear();
+        self.leads.extend(lead(&self.slots));
+        let n = self.met.drop_repeats(&mut self.leads);
+        self.leads.truncate(n);
+    }
+
     /// Whether the shape view has a token as it stands.
     pub(super) fn is_shape(&self, nth: usize) -> bool {
         self.is_shape.get(nth).is_some_and(|is_shape| *is_shape)
     }
 
     /// The slots of the tokens that a view counts, as often as it does: characters each time, words once,
-    /// shapes once if they stand as they are.
+    /// those of the lead once, shapes once if they stand as they are.
     pub(super) fn counted(&self, view: View) -> &[u32] {
         match view {
             View::Character => &self.slots,
             View::Word1 => &self.distinct,
             View::Shape => &self.shapes,
+            View::Lead => &self.leads,
             View::Word2 | View::Word3 => &[],
         }
     }

@@ -1,6 +1,6 @@
 //! From a sentence to probabilities.
 //!
-//! Word and shape features count once a sentence. The character view is additive over tokens: its
+//! Word, lead and shape features count once a sentence. The character view is additive over tokens: its
 //! sum is that of its tokens' rows, and its squared length the sum of theirs.
 
 use super::index::Finder;
@@ -8,7 +8,7 @@ use super::known::Known;
 use super::rows::Row;
 use super::table::{RowSum, Singles, Table, count};
 use super::{AbstainReason, Classification, Model, Outcome, explain};
-use crate::features::{Analysis, Items, Shape, Tokens, View, find_shapes, hash};
+use crate::features::{Analysis, Items, Shape, Tokens, View, find_shapes, hash, lead};
 
 /// How to classify.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -105,6 +105,9 @@ impl Scorer {
             self.shape_items.begin(self.shapes.iter().map(|shape| shape.hash(hashes)));
             self.known.find_shapes(&self.shapes);
         }
+        if table.views.contains(&View::Lead) {
+            self.known.find_lead();
+        }
     }
 
     /// Adds the n-grams of a view that are not in the rows of tokens.
@@ -121,6 +124,12 @@ impl Scorer {
                 grams.extend(unknown.map(|(_, hash)| hash::extend(seed, hash)));
             }
             View::Word1 => grams.extend(self.words.singles(seed)),
+            View::Lead if among_tokens => {
+                let n_lead = lead(hashes).len();
+                let unknown = unknown.take_while(|(at, _)| *at < n_lead);
+                grams.extend(unknown.map(|(_, hash)| hash::extend(seed, hash)));
+            }
+            View::Lead => grams.extend(lead(hashes).iter().map(|hash| hash::extend(seed, *hash))),
             View::Word2 => grams.extend(self.words.pairs(seed)),
             View::Word3 => grams.extend(self.words.triples(seed)),
             View::Shape => {

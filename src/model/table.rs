@@ -77,7 +77,7 @@ impl Table {
     }
 }
 
-/// Where the rows of single tokens of the word and shape views are.
+/// Where the rows of single tokens of the word, lead and shape views are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Singles {
     /// Among the tokens' rows; those of marks and of tokens that are not in the vocabulary among the n-grams.
@@ -111,7 +111,7 @@ impl Builder<'_> {
         tokens.dedup_by_key(|(key, _)| *key);
         let of_tokens = |view: &View| match view {
             View::Character => true,
-            View::Word1 | View::Shape => singles == Singles::AmongTokens,
+            View::Word1 | View::Shape | View::Lead => singles == Singles::AmongTokens,
             View::Word2 | View::Word3 => false,
         };
         let views: Vec<_> = views.iter().copied().filter(of_tokens).collect();
@@ -129,7 +129,7 @@ impl Builder<'_> {
                     };
                     sum.add_characters(token, 1.0, row_of);
                 }
-                View::Word1 | View::Word2 | View::Word3 | View::Shape => {
+                View::Word1 | View::Word2 | View::Word3 | View::Shape | View::Lead => {
                     let hash = hash::token(token);
                     let feature = self.index.get(hash::extend(view.seed(), hash));
                     let Some(at) = feature.map(|at| at as usize) else { return };

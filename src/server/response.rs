@@ -261,6 +261,7 @@ fn view(view: View) -> proto::View {
         View::Word3 => proto::View::Word3,
         View::Shape => proto::View::Shape,
         View::Character => proto::View::Character,
+        View::Lead => proto::View::Lead,
     }
 }
 

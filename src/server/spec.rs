@@ -188,5 +188,6 @@ fn view_of(view: proto::View) -> Option<View> {
         proto::View::Word3 => Some(View::Word3),
         proto::View::Shape => Some(View::Shape),
         proto::View::Character => Some(View::Character),
+        proto::View::Lead => Some(View::Lead),
     }
 }

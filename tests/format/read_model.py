@@ -18,14 +18,15 @@ import safetensors.numpy
 import xxhash
 
 ROOT = Path(__file__).resolve().parents[2]
-GOLDEN = ROOT / "tests" / "format" / "v1"
+GOLDEN = [ROOT / "tests" / "format" / version for version in ("v1", "v2")]
 BUILT_IN = ROOT / "models" / "news-statements" / "model.safetensors"
 PROGRAM = ROOT / "target" / "debug" / "dictum"
 # Sums of known tokens are kept in single precision.
 TOLERANCE = 1e-6
 
-VIEWS = ["word1", "word2", "word3", "shape", "character"]
+VIEWS = ["word1", "word2", "word3", "shape", "character", "lead"]
 WORD_SEED, SHAPE_SEED, CHARACTER_SEED = 0x5749E3A16B0D44C7, 0xA3D70B5419C6E82F, 0x1F86C95DE2703AB9
+LEAD_SEED = 0xC2E4716D903BF85B
 MULTIPLIER = 0x9E3779B97F4A7C15
 WITHOUT_SPACES = ("CJK ", "IDEOGRAPHIC ", "HIRAGANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ",
                   "TIBETAN ")
@@ -131,12 +132,13 @@ class Model:
         assert digest == file[35:99].decode(), f"{path} is damaged"
         with safetensors.safe_open(path, "numpy") as opened:
             strings = opened.metadata()
-        assert strings["format_version"] == "1", strings["format_version"]
         self.metadata = json.loads(strings["metadata"])
         assert self.metadata["features_version"] == 1
         tensors = safetensors.numpy.load(file)
         self.labels = self.metadata["labels"]
         self.views = [view["view"] for view in self.metadata["settings"]["views"]]
+        version = "2" if "lead" in self.views else "1"
+        assert strings["format_version"] == version, strings["format_version"]
         self.tensors = tensors
         self.positions = {int(hash): at for at, hash in enumerate(tensors["hashes"])}
         text, ends = tensors["vocabulary"].tobytes(), tensors["vocabulary_ends"].tolist()
@@ -165,6 +167,8 @@ class Model:
             return sums
         if view == "shape":
             found = set().union(*(sequences(SHAPE_SEED, shapes, n) for n in (1, 2, 3)))
+        elif view == "lead":
+            found = sequences(LEAD_SEED, tokens[:10], 1)
         else:
             found = sequences(WORD_SEED, tokens, int(view[-1]))
         for hash in found:
@@ -215,8 +219,9 @@ def answers_of_program(sentences):
 
 
 def main():
-    expected = json.loads((GOLDEN / "expected.json").read_text(encoding="utf8"))
-    models = {path.stem: Model(path) for path in GOLDEN.glob("*.safetensors")}
+    expected = [case for folder in GOLDEN
+                for case in json.loads((folder / "expected.json").read_text(encoding="utf8"))]
+    models = {path.stem: Model(path) for folder in GOLDEN for path in folder.glob("*.safetensors")}
     assert set(models) == {case["model"] for case in expected} and len(models) > 1, models
     for case in expected:
         found = models[case["model"]].classify(case["sentence"])

@@ -76,7 +76,7 @@ def character_view(tokens):
 
 
 VIEWS = {"word1": word_view(1), "word2": word_view(2), "word3": word_view(3), "shape": shape_view,
-         "character": character_view}
+         "character": character_view, "lead": lambda tokens: word_view(1)(tokens[:10])}
 
 
 def matrix(view, weighting):

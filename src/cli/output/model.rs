@@ -147,6 +147,7 @@ fn view(chosen: &ChosenView) -> &'static str {
         View::Word3 => "word3",
         View::Shape => "shape",
         View::Character => "character",
+        View::Lead => "lead",
     }
 }
 

@@ -20,7 +20,8 @@
 //! The digest is BLAKE3 of the whole file with each of its own 64 digits taken as the character `0`.
 //! So no bit can change unseen, in the header or behind it. It tells damage; it is no signature.
 //!
-//! The header is one JSON object: `__metadata__` with the three strings `blake3`, `format_version` (`1`)
+//! The header is one JSON object: `__metadata__` with the three strings `blake3`, `format_version` (`2`
+//! for a model with the view `lead` among its settings, `1` for any other, which older programs read too)
 //! and `metadata` (JSON again: [`Metadata`]), then one entry a tensor, as in
 //! `"hashes":{"dtype":"U64","shape":[3],"data_offsets":[80,104]}`, offsets counted from 8 + `H`. Keys
 //! stand in the order given here; a header with another order, or with anything more, is refused. With `L` labels, `F` features, `E` entries, `T` tokens and `B` bytes of
@@ -28,7 +29,7 @@
 //!
 //! | tensor | type | shape | content |
 //! |---|---|---|---|
-//! | `background` | F64 | views × `L` | [`Parts::background`], views in the order of [`View::ALL`] |
+//! | `background` | F64 | views × `L` | [`Parts::background`], views in the order of [`View::ALL`]; in version 1 without the last |
 //! | `hashes` | U64 | `F` | [`Parts::hashes`]; how text is hashed: [`crate::features`] |
 //! | `offsets` | F64 | `L` | [`Parts::offsets`] |
 //! | `vocabulary_ends` | U64 | `T` | for each token, where it ends in `vocabulary`; it begins where the one before ends |
@@ -67,6 +68,7 @@
 //! |---|---|---|
 //! | `word1`, `word2`, `word3` | `0x5749E3A16B0D44C7` | sequences of 1, 2, 3 folded tokens, each once; for 2 and 3 with the mark `<s>` before the first and `</s>` behind the last |
 //! | `shape` | `0xA3D70B5419C6E82F` | sequences of 1, 2 and 3 items, each once, with the same marks for 2 and 3 |
+//! | `lead` | `0xC2E4716D903BF85B` | each of the first ten folded tokens, once |
 //! | `character` | `0x1F86C95DE2703AB9` | for each folded token, sequences of 3, 4 and 5 characters of the token's first 64 with a space before and behind, and of 2 where one is a Hangul syllable (U+AC00 to U+D7A3); a character's number stands in for a hash |
 //!
 //! **Scores.** A feature that is in `hashes`, at `f`, has the mass `masses[f]`, the square `squares[f]` (0
@@ -111,12 +113,13 @@ use safetensors::tensor::{Metadata as Tensors, SafeTensors, TensorInfo};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::error::FormatError;
-#[cfg(doc)]
 use crate::features::View;
 use crate::model::{Metadata, Parts};
 
-/// The version this program writes, and the only one so far.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest version that this program reads and writes.
+pub const FORMAT_VERSION: u32 = 2;
+/// The version before that: without the lead view.
+const WITHOUT_LEAD: u32 = 1;
 
 /// Longest header in bytes. A longer one is refused before it is read.
 pub const MAX_HEADER_BYTES: usize = 16 << 20;
@@ -235,9 +238,20 @@ fn metadata_json(metadata: &Metadata) -> Result<String, FormatError> {
     }
 }
 
+/// Returns the lowest version that has all views of a model.
+fn version_of(metadata: &Metadata) -> u32 {
+    let has_lead = metadata.settings.views.iter().any(|chosen| chosen.view == View::Lead);
+    if has_lead { FORMAT_VERSION } else { WITHOUT_LEAD }
+}
+
+/// Returns the number of views in the background of a version.
+fn n_views(version: u32) -> usize {
+    if version == WITHOUT_LEAD { View::Lead.index() } else { View::ALL.len() }
+}
+
 /// Returns what stands before the tensors: the header's length and the header.
 fn start(parts: &Parts, metadata: &str, blake3: &str) -> Result<Vec<u8>, FormatError> {
-    let format_version = FORMAT_VERSION.to_string();
+    let format_version = version_of(&parts.metadata).to_string();
     let header = Header {
         entries: Entries { blake3, format_version: &format_version, metadata },
         tensors: &tensors::layout(parts),
@@ -287,6 +301,7 @@ impl Serialize for Header<'_> {
 
 /// A file whose header is read and whose format version is one that this program knows.
 struct Container<'a> {
+    version: u32,
     header: Tensors,
     /// What stands behind the header.
     data: &'a [u8],
@@ -301,13 +316,15 @@ impl<'a> Container<'a> {
     }
 
     fn new(header: Tensors, data: &'a [u8]) -> Result<Self, FormatError> {
-        let container = Self { header, data };
-        let version = container.metadata("format_version")?;
-        if version != FORMAT_VERSION.to_string() {
-            let found = version.to_owned();
-            return Err(FormatError::Version { found, supported: FORMAT_VERSION });
+        let container = Self { version: FORMAT_VERSION, header, data };
+        let found = container.metadata("format_version")?;
+        match (WITHOUT_LEAD..=FORMAT_VERSION).find(|version| version.to_string() == found) {
+            Some(version) => Ok(Self { version, ..container }),
+            None => {
+                let found = found.to_owned();
+                Err(FormatError::Version { found, supported: FORMAT_VERSION })
+            }
         }
-        Ok(container)
     }
 
     /// Returns one of the strings beside the tensors.

@@ -3,13 +3,18 @@
 //! Tensors stand by descending width of their numbers, so that each is aligned in the file, then by
 //! name. Byte order is little-endian.
 
+use std::iter::repeat_n;
+
 use safetensors::tensor::{Dtype, TensorInfo};
 
-use super::{Container, metadata_of};
-use crate::{features::View, model::Parts, store::error::FormatError};
+use super::{Container, metadata_of, n_views, version_of};
+use crate::features::View;
+use crate::model::{Metadata, Parts};
+use crate::store::error::FormatError;
 
 /// Returns the tensors' names, types, shapes and places.
 pub(super) fn layout(parts: &Parts) -> [(&'static str, TensorInfo); 10] {
+    let (n_views, n_labels) = background_shape(&parts.metadata);
     let n_vocabulary_bytes = parts.vocabulary.iter().map(String::len).sum();
     let mut end = 0;
     let mut tensor = |name, dtype: Dtype, shape: &[usize]| {
@@ -18,7 +23,7 @@ pub(super) fn layout(parts: &Parts) -> [(&'static str, TensorInfo); 10] {
         (name, TensorInfo { dtype, shape: shape.to_vec(), data_offsets: (start, end) })
     };
     [
-        tensor("background", Dtype::F64, &[View::ALL.len(), parts.metadata.labels.len()]),
+        tensor("background", Dtype::F64, &[n_views, n_labels]),
         tensor("hashes", Dtype::U64, &[parts.hashes.len()]),
         tensor("offsets", Dtype::F64, &[parts.offsets.len()]),
         tensor("vocabulary_ends", Dtype::U64, &[parts.vocabulary.len()]),
@@ -31,12 +36,18 @@ pub(super) fn layout(parts: &Parts) -> [(&'static str, TensorInfo); 10] {
     ]
 }
 
+fn background_shape(metadata: &Metadata) -> (usize, usize) {
+    (n_views(version_of(metadata)), metadata.labels.len())
+}
+
 /// Writes the tensors behind what is in the file, in the order of [`layout`].
 pub(super) fn write(parts: &Parts, file: &mut Vec<u8>) {
     let n_bytes = layout(parts).last().map_or(0, |(_, last)| last.data_offsets.1);
     let file_len = file.len() + n_bytes;
     file.reserve_exact(n_bytes);
-    write_array(file, &parts.background, f64::to_le_bytes);
+    let (n_views, n_labels) = background_shape(&parts.metadata);
+    let background = parts.background.get(..n_views * n_labels).unwrap_or_default();
+    write_array(file, background, f64::to_le_bytes);
     write_array(file, &parts.hashes, u64::to_le_bytes);
     write_array(file, &parts.offsets, f64::to_le_bytes);
     let mut end = 0_u64;
@@ -68,10 +79,15 @@ fn write_array<T: Copy, const N: usize>(
 impl Container<'_> {
     /// Reads all tensors; `metadata` is JSON.
     pub(super) fn parts(&self, metadata: &str) -> Result<Parts, FormatError> {
+        let metadata = metadata_of(metadata)?;
+        let mut background = self.array("background", Dtype::F64, f64::from_le_bytes)?;
+        // Views that the version does not know are not used.
+        let n_missing = (View::ALL.len() - n_views(self.version)) * metadata.labels.len();
+        background.extend(repeat_n(0.0, n_missing));
         Ok(Parts {
-            metadata: metadata_of(metadata)?,
+            metadata,
             offsets: self.array("offsets", Dtype::F64, f64::from_le_bytes)?,
-            background: self.array("background", Dtype::F64, f64::from_le_bytes)?,
+            background,
             hashes: self.array("hashes", Dtype::U64, u64::from_le_bytes)?,
             masses: self.array("masses", Dtype::F32, f32::from_le_bytes)?,
             squares: self.array("squares", Dtype::F32, f32::from_le_bytes)?,

@@ -104,7 +104,7 @@ fn every_single_flipped_bit_of_a_file_is_refused() {
 fn the_bytes_stand_where_the_documentation_says() {
     let file = example();
     assert_eq!(&file[8..35], br#"{"__metadata__":{"blake3":""#);
-    assert_eq!(&file[99..130], br#"","format_version":"1","metadat"#);
+    assert_eq!(&file[99..130], br#"","format_version":"2","metadat"#);
     assert_eq!(header_len(&file) % 8, 0);
     let blanked = [&file[..35], &[b'0'; 64], &file[99..]].concat();
     assert_eq!(file[35..99], *blake3::hash(&blanked).to_hex().as_bytes());
@@ -133,25 +133,25 @@ fn swapped_tensors_are_refused() {
 #[test]
 fn headers_that_readers_could_understand_differently_are_refused() {
     let file = example();
-    let twice = r#""format_version":"1","format_version":"1""#;
-    let hashes = r#""hashes":{"dtype":"U64","shape":[2],"data_offsets":[80,96]}"#;
+    let twice = r#""format_version":"2","format_version":"2""#;
+    let hashes = r#""hashes":{"dtype":"U64","shape":[2],"data_offsets":[96,112]}"#;
     assert!(decode(&with_header(&file, str::to_owned)).is_ok(), "the helper changes nothing");
     for (what, from, to) in [
-        ("a key twice", r#""format_version":"1""#, twice),
+        ("a key twice", r#""format_version":"2""#, twice),
         ("a tensor twice", hashes, &format!("{hashes},{hashes}")),
         (
             "an empty tensor more",
             hashes,
             &format!(
                 "{hashes},{}",
-                hashes.replace("hashes", "x").replace("[2]", "[0]").replace("[80,96]", "[80,80]")
+                hashes.replace("hashes", "x").replace("[2]", "[0]").replace("[96,112]", "[96,96]")
             ),
         ),
         ("a string more", r#""format_version""#, r#""a":"b","format_version""#),
         (
             "another shape",
-            r#""shape":[2],"data_offsets":[80,"#,
-            r#""shape":[1,2],"data_offsets":[80,"#,
+            r#""shape":[2],"data_offsets":[96,"#,
+            r#""shape":[1,2],"data_offsets":[96,"#,
         ),
         ("a space", "},\"hashes\"", "}, \"hashes\""),
         ("an escaped letter", "\"hashes\"", "\"\\u0068ashes\""),
@@ -167,10 +167,29 @@ fn headers_that_readers_could_understand_differently_are_refused() {
 #[test]
 fn a_newer_format_is_named_and_refused() {
     let file = with_header(&example(), |h| {
-        h.replace(r#""format_version":"1""#, r#""format_version":"2""#)
+        h.replace(r#""format_version":"2""#, r#""format_version":"3""#)
     });
-    let wanted = FormatError::Version { found: "2".to_owned(), supported: FORMAT_VERSION };
+    let wanted = FormatError::Version { found: "3".to_owned(), supported: FORMAT_VERSION };
     assert_eq!(decode(&file), Err(wanted));
+}
+
+#[test]
+fn a_model_is_written_in_the_lowest_version_that_has_its_views() {
+    let with_lead = arbitrary::example(1);
+    let mut without = with_lead.clone();
+    without.metadata.settings.views.retain(|chosen| chosen.view != View::Lead);
+    without.background.truncate(5 * 2);
+    without.background.resize(6 * 2, 0.0);
+    for (parts, version, n_numbers) in [(with_lead, 2, 6 * 2), (without, 1, 5 * 2)] {
+        let file = encode(&parts).unwrap();
+        let text = format!(r#""format_version":"{version}""#);
+        assert!(file.windows(text.len()).any(|bytes| bytes == text.as_bytes()));
+        assert_eq!(place(&file, "background").len(), 8 * n_numbers);
+        assert_eq!(decode(&file), Ok(parts));
+        let other = format!(r#""format_version":"{}""#, 3 - version);
+        let relabelled = with_header(&file, |header| header.replace(&text, &other));
+        assert!(decode(&relabelled).is_err(), "version {version} under the other's name");
+    }
 }
 
 #[test]

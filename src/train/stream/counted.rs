@@ -158,6 +158,7 @@ impl Counts {
         counted.extend(all_views.map(|(view, parts)| CountedView::concat(view, parts)));
         counted.extend(characters);
         counted.retain(|view| has(view.view) && !view.hashes.is_empty());
+        counted.sort_unstable_by_key(|view| view.view);
         Counted { views: counted, vocabulary, label_counts, n_dropped }
     }
 }

@@ -13,8 +13,8 @@ use crate::features::View;
 pub(super) struct Partition {
     /// By single words. The mark is the sum of the rows' lines: of what occurs once, its line.
     pub(super) words: Table<u32>,
-    /// By pairs and triples of words, and shapes, in the order of [`NGRAM_VIEWS`].
-    pub(super) ngrams: [Table<()>; 3],
+    /// By what else is counted as it is found, in the order of [`NGRAM_VIEWS`].
+    pub(super) ngrams: [Table<()>; NGRAM_VIEWS.len()],
     /// By tokens, how often they occur again in rows in which they occur.
     pub(super) repeats: Table<()>,
     /// The texts of the words.
@@ -27,7 +27,7 @@ pub(super) struct Partition {
 const TOUCHED: usize = 32;
 
 /// The views that are counted as they are found.
-pub(super) const NGRAM_VIEWS: [View; 3] = [View::Word2, View::Word3, View::Shape];
+pub(super) const NGRAM_VIEWS: [View; 4] = [View::Word2, View::Word3, View::Shape, View::Lead];
 
 impl Partition {
     /// Counts what rows of a batch have for this partition, and drops rare pairs as soon as a table has

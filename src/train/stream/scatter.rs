@@ -127,6 +127,9 @@ impl Finder {
                 self.analysis.find_tokens(batch.text(row));
             }
             let row = u32::try_from(row).unwrap_or(u32::MAX);
+            if views.contains(&View::Lead) {
+                self.scatter_lead(row);
+            }
             if self.analysis.tokens().len() > MAX_SEARCHED {
                 self.scatter_long(row, views);
                 continue;
@@ -141,7 +144,7 @@ impl Finder {
     fn scatter_words(&mut self, row: u32, views: &[View]) {
         let [with_pairs, with_triples, with_repeats] =
             [View::Word2, View::Word3, View::Character].map(|view| views.contains(&view));
-        let Self { found: Scattered([words, pairs, triples, _, repeats]), recent, .. } = self;
+        let Self { found: Scattered([words, pairs, triples, _, repeats, _]), recent, .. } = self;
         let mut before = Before::default();
         for_each_ending(View::Word1, &self.analysis, |Ending { single, pair, triple }| {
             let is_again = single.is_some_and(|hash| {
@@ -162,7 +165,7 @@ impl Finder {
     }
 
     fn scatter_shapes(&mut self, row: u32) {
-        let Self { found: Scattered([_, _, _, shapes, _]), recent, .. } = self;
+        let Self { found: Scattered([_, _, _, shapes, ..]), recent, .. } = self;
         let mut before = Before::default();
         for_each_ending(View::Shape, &self.analysis, |Ending { single, pair, triple }| {
             let is_again = single
@@ -175,7 +178,14 @@ impl Finder {
         });
     }
 
-    /// The same for a row of many tokens.
+    fn scatter_lead(&mut self, row: u32) {
+        let Scattered([.., leads]) = &mut self.found;
+        View::Lead.for_each(&self.analysis, |hash, _| {
+            leads.add_once(hash, row);
+        });
+    }
+
+    /// Words and shapes of a row of many tokens.
     fn scatter_long(&mut self, row: u32, views: &[View]) {
         self.ngrams.collect(&self.analysis, views);
         let counted = [View::Word1, View::Word2, View::Word3, View::Shape];
@@ -184,7 +194,7 @@ impl Finder {
                 self.ngrams.of(view).iter().flatten().for_each(|hash| buckets.add(*hash, row));
             }
         }
-        let Scattered([.., repeats]) = &mut self.found;
+        let Scattered([.., repeats, _]) = &mut self.found;
         let [distinct] = self.ngrams.of(View::Word1) else { return };
         if views.contains(&View::Character) {
             // Tokens in the order in which they come for the first time, among all tokens.
