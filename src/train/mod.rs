@@ -9,7 +9,7 @@
 //! - `folds`: which examples are judged together.
 //! - `counts`, `weigh`: examples → which features occur in which example, and what that is worth.
 //! - `out_of_fold`: scores under tables that did not count the example.
-//! - `select`, `lanes`: smoothing and weighting by out-of-fold log loss.
+//! - `select`, `lanes`: smoothing and weighting by out-of-fold log loss; `lead`: whether its view is worth having.
 //! - `pool`: the weights of the views, which are also the calibration.
 //! - `refine`, `fit`, `rows`: a weight for every feature; `calibrate`: with these or without; `few`: what
 //!   little data can vouch for.
@@ -33,6 +33,7 @@ mod few;
 mod fit;
 mod folds;
 mod lanes;
+mod lead;
 mod minimise;
 mod observer;
 mod out_of_fold;
@@ -207,6 +208,10 @@ fn count(
 ) -> Result<Vec<Matrix>, TrainError> {
     let mut matrices = Vec::new();
     for view in View::ALL.into_iter().filter(|view| settings.views.contains(view)) {
+        let words = matrices.first().filter(|first: &&Matrix| first.view == View::Word1);
+        if view == View::Lead && words.is_some_and(|words| !lead::could_tell_more(words)) {
+            continue;
+        }
         let mut matrix = Matrix::count(dataset, view, observer);
         observer.check()?;
         if matrix.n_features() > 0 {

@@ -88,7 +88,7 @@ impl<'a> Problem<'a> {
                 best = Some(Selection { weighting, views, pool });
             }
         }
-        best.ok_or(TrainError::Cancelled)
+        best.map(|best| self.drop_idle_lead(best, examples)).ok_or(TrainError::Cancelled)
     }
 
     /// The out-of-fold scores of chosen views, for pooling.
