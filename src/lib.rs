@@ -10,6 +10,7 @@
 //! In reading order:
 //!
 //! - [`features`]: a sentence becomes hashed n-grams. Pure; the same code for training and serving.
+//! - `simd`: hot loops for the vector instructions that the machine has.
 //! - [`model`]: the immutable classifier: labels, tables, scores, reasons.
 //! - [`train`]: labelled examples become a model and an honest evaluation.
 //! - [`report`]: a training or an evaluation as a page for people.
@@ -35,3 +36,4 @@ pub mod telemetry;
 pub mod train;
 
 pub mod proto;
+mod simd;

@@ -9,6 +9,7 @@ use super::rows::Row;
 use super::table::{RowSum, Singles, Table, count};
 use super::{AbstainReason, Classification, Model, Outcome, explain};
 use crate::features::{Analysis, Items, Shape, Tokens, View, find_shapes, hash, lead};
+use crate::simd::{softmax_double, widest};
 
 /// How to classify.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -189,12 +190,11 @@ pub(super) fn best(values: &[f64]) -> usize {
 
 /// Returns `exp(score) / Σ exp(score)`, subtracting the maximum first so that nothing overflows.
 fn softmax(scores: &[f64]) -> Vec<f64> {
-    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut values: Vec<_> = scores.iter().map(|s| (s - highest).exp()).collect();
-    let total: f64 = values.iter().sum();
-    for value in &mut values {
-        *value /= total;
-    }
+    let mut values = scores.to_vec();
+    widest(
+        #[inline(always)]
+        || softmax_double(&mut values),
+    );
     values
 }
 

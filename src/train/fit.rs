@@ -6,8 +6,8 @@ use super::TrainError;
 use super::minimise::{Limits, Start, minimise};
 use super::refine::{Problem, Weights};
 use super::rows::LogTable;
-use super::simd::{softmax, widest};
 use super::weigh::real;
+use crate::simd::{softmax, widest};
 
 /// Most steps of the search for one strength.
 const MAX_STEPS: usize = 12;

@@ -1,6 +1,6 @@
 //! The loss of several smoothings side by side, one in each lane of a vector register.
 
-use super::simd::{LANES, exp};
+use crate::simd::{LANES, exp};
 
 /// Sums over examples, each smoothing with an exponent of its own.
 pub(super) struct Lanes<'a> {

@@ -44,7 +44,6 @@ mod refine;
 mod rows;
 mod select;
 mod settings;
-mod simd;
 pub mod stream;
 mod threshold;
 mod weigh;

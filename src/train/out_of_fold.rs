@@ -11,8 +11,8 @@ use rayon::prelude::*;
 
 use super::Observer;
 use super::counts::BLOCK;
-use super::simd::widest;
 use super::weigh::{Pattern, Weighed, real};
+use crate::simd::widest;
 
 /// What the scores of one view are computed from.
 pub(super) struct View<'a> {

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::Observer;
 use super::minimise::{Limits, Start, minimise};
-use super::simd::{add_scaled, dot, softmax, widest};
 use super::weigh::real;
+use crate::simd::{add_scaled, dot, softmax, widest};
 
 /// Examples whose part of the sum is added up before the parts are, in their order, so that the
 /// number of threads does not change the result.

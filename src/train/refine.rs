@@ -14,9 +14,9 @@ use rayon::prelude::*;
 
 use super::fit::{Fit, Part, PartScores, Trial};
 use super::rows::Rows;
-use super::simd::softmax;
 use super::weigh::real;
 use super::{Observer, TrainError};
+use crate::simd::softmax;
 
 /// Strengths of the ridge to choose from, for the loss summed over all examples, strongest first.
 const RIDGES: [f64; 4] = [0.3, 0.1, 0.03, 0.01];

@@ -6,8 +6,8 @@ use std::iter::repeat_n;
 
 use super::Observer;
 use super::out_of_fold::View;
-use super::simd::{add_scaled, dot};
 use super::weigh::real;
+use crate::simd::{add_scaled, dot};
 
 /// All examples with the features of the views in use, numbered through.
 pub(super) struct Rows<'a> {

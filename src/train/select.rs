@@ -6,11 +6,11 @@ use super::counts::Matrix;
 use super::lanes::Lanes;
 use super::out_of_fold::{Scored, View};
 use super::pool::{Pool, Scores};
-use super::simd::{LANES, widest};
 use super::weigh::{Pattern, Weighed, real};
 use super::{Observer, Settings, TrainError};
 use crate::features;
 use crate::model::Weighting;
+use crate::simd::{LANES, widest};
 
 /// Examples whose sums are added up by themselves, then in their order, so that the number of threads
 /// does not change the result.

@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each part with the parts it may use.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("features", &[]),
-    ("model", &["features"]),
-    ("train", &["features", "model"]),
+    ("simd", &[]),
+    ("model", &["features", "simd"]),
+    ("train", &["features", "model", "simd"]),
     ("report", &["features", "model", "train"]),
     ("store", &["features", "model"]),
     ("builtin", &["model", "store", "train"]),

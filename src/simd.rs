@@ -1,19 +1,19 @@
-//! The hot loops of training, compiled for the vector instructions the machine has.
+//! The hot loops of training and scoring, compiled for the vector instructions the machine has.
 //!
 //! Results are the same on every machine: each sum has its own fixed order, and Rust never fuses a
 //! multiplication with an addition.
 
 /// Runs `work` with the widest vector instructions there are. What it calls must be inlined into it.
-pub(super) fn widest<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn widest<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
 /// Terms that are added up side by side.
-pub(super) const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 
 /// The inner product.
 #[inline(always)]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; LANES];
     let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let rest = a_chunks.remainder().iter().zip(b_chunks.remainder());
@@ -28,13 +28,13 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// Adds `scale · what` to `to`.
 #[inline(always)]
-pub(super) fn add_scaled(to: &mut [f32], what: &[f32], scale: f32) {
+pub(crate) fn add_scaled(to: &mut [f32], what: &[f32], scale: f32) {
     to.iter_mut().zip(what).for_each(|(to, what)| *to += scale * what);
 }
 
 /// Turns scores into probabilities in place; returns the log of the total of their exponentials.
 #[inline(always)]
-pub(super) fn softmax(z: &mut [f32]) -> f64 {
+pub(crate) fn softmax(z: &mut [f32]) -> f64 {
     let highest = z.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     z.iter_mut().for_each(|z| *z = exp(*z - highest));
     let mut sums = [0f32; LANES];
@@ -55,7 +55,7 @@ pub(super) fn softmax(z: &mut [f32]) -> f64 {
 /// bits. Without a branch, so that the compiler makes vector instructions of it.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "n is a small whole number")]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const SHIFT: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to a whole number.
     const LN_2_HIGH: f32 = 0.693_359_4; // Few bits, so that n · LN_2_HIGH is exact.
     const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -71,6 +71,61 @@ pub(super) fn exp(x: f32) -> f32 {
     power * two_to_n
 }
 
+/// e^x for x at most 0 in double precision, to 2 units in the last place; below -708 it is next to 0.
+///
+/// As [`exp`], with the Taylor polynomial of degree 13.
+#[inline(always)]
+fn exp_double(x: f64) -> f64 {
+    const SHIFT: f64 = 6_755_399_441_055_744.0; // 1.5 · 2^52: adding it rounds to a whole number.
+    const LN_2_HIGH: f64 = 0.693_147_180_369_123_8; // Few bits, so that n · LN_2_HIGH is exact.
+    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    const FACTORIALS: [f64; 12] = [
+        479_001_600.0,
+        39_916_800.0,
+        3_628_800.0,
+        362_880.0,
+        40_320.0,
+        5_040.0,
+        720.0,
+        120.0,
+        24.0,
+        6.0,
+        2.0,
+        1.0,
+    ];
+    let x = x.max(-708.0);
+    let shifted = x * std::f64::consts::LOG2_E + SHIFT;
+    let n = shifted - SHIFT;
+    let r = x - n * LN_2_HIGH - n * LN_2_LOW;
+    let mut power = 1.0 / 6_227_020_800.0;
+    for factorial in FACTORIALS {
+        power = power * r + 1.0 / factorial;
+    }
+    power = power * r + 1.0;
+    let two_to_n = f64::from_bits(shifted.to_bits().wrapping_add(1_023) << 52);
+    power * two_to_n
+}
+
+/// Turns scores into probabilities in place, in double precision.
+#[inline(always)]
+pub(crate) fn softmax_double(z: &mut [f64]) {
+    let highest = fold(z, f64::NEG_INFINITY, |a, b| if b > a { b } else { a });
+    z.iter_mut().for_each(|z| *z = exp_double(*z - highest));
+    let scale = fold(z, 0.0, |a, b| a + b).recip();
+    z.iter_mut().for_each(|z| *z *= scale);
+}
+
+/// Folds numbers side by side, then the sides.
+#[inline(always)]
+fn fold(numbers: &[f64], start: f64, with: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut lanes = [start; LANES];
+    let (chunks, rest) = numbers.as_chunks::<LANES>();
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, number)| *lane = with(*lane, *number));
+    }
+    lanes.iter().chain(rest).fold(start, |a, b| with(a, *b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +139,31 @@ mod tests {
         }
         assert!((exp(0.0) - 1.0).abs() < 1e-7);
         assert!(exp(f32::NEG_INFINITY) < 1e-37);
+    }
+
+    #[test]
+    fn exp_in_double_precision_is_right_to_a_few_units_in_the_last_place() {
+        for i in 0..=70_800u32 {
+            let x = -f64::from(i) / 100.003;
+            let (got, wanted) = (exp_double(x), x.exp());
+            assert!((got / wanted - 1.0).abs() < 6e-16, "{x}: {got} {wanted}");
+        }
+        assert!((exp_double(0.0) - 1.0).abs() < 1e-16);
+        assert!(exp_double(f64::NEG_INFINITY) < 1e-300);
+    }
+
+    #[test]
+    fn softmax_in_double_precision_gives_shares() {
+        for n in [2u8, 8, 19, 150] {
+            let mut z: Vec<f64> = (0..n).map(|i| f64::from(i) * 7.0 - 900.0).collect();
+            let highest = z[usize::from(n) - 1];
+            let total: f64 = z.iter().map(|z| (z - highest).exp()).sum();
+            let wanted: Vec<f64> = z.iter().map(|z| (z - highest).exp() / total).collect();
+            softmax_double(&mut z);
+            for (got, wanted) in z.iter().zip(&wanted) {
+                assert!((got - wanted).abs() < 1e-15, "{got} {wanted}");
+            }
+        }
     }
 
     #[test]
