@@ -7,6 +7,8 @@
 
 use std::cmp::Reverse;
 
+use rayon::prelude::*;
+
 use super::met::Met;
 use crate::features::hash::extend;
 
@@ -20,6 +22,8 @@ const MEAN_HASHES: usize = 1880;
 const MAX_BUCKET_HASHES: usize = 64;
 /// Odd, and without a pattern: the fractional bits of the golden ratio and of the root of 2.
 const MULTIPLIERS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0x6a09_e667_f3bc_c909];
+/// Who has a slot that nobody has.
+pub(super) const FREE: u32 = u32::MAX;
 
 /// Distinct hashes, each with its slot, and with something else that is wanted when it is found.
 #[derive(Debug)]
@@ -39,8 +43,9 @@ pub(super) struct Finder {
     met: Met,
 }
 
-impl<T: Copy + Default> Index<T> {
-    /// Indexes distinct hashes, ascending, fewer than 2^32. Returns also the slot of each.
+impl<T: Copy + Default + Send + Sync> Index<T> {
+    /// Indexes distinct hashes, ascending, fewer than 2^32 - 1. Returns also, by slot, which of them has it:
+    /// [`FREE`] if none has.
     pub(super) fn new(hashes: &[(u64, T)]) -> (Self, Vec<u32>) {
         if let Some(built) = Self::with_seed(hashes, 1) {
             return built;
@@ -61,31 +66,28 @@ impl<T: Copy + Default> Index<T> {
         let free = hashes.first().copied().unwrap_or_default();
         let (pilots, slots) = (vec![0; n_blocks * BUCKETS], vec![free; n_blocks * SLOTS]);
         let mut index = Self { pilots, slots, seed };
+        let mut owners = vec![FREE; n_blocks * SLOTS];
         let seeded = |(nth, (hash, _)): (u32, &(u64, T))| (hash.wrapping_mul(seed), nth);
         let mut keys: Vec<(u64, u32)> = (0..).zip(hashes).map(seeded).collect();
         // With the first seed they are in order.
         keys.sort_unstable();
-        let mut taken = Met::default();
-        taken.make_room(n_blocks * SLOTS);
-        let mut slots = vec![0; hashes.len()];
-        let bucket = |(key, _): &(u64, u32)| spread(*key, n_blocks * BUCKETS);
-        let block = |key: &(u64, u32)| bucket(key) / BUCKETS;
-        for block in keys.chunk_by(|a, b| block(a) == block(b)) {
-            let mut buckets: Vec<_> = block.chunk_by(|a, b| bucket(a) == bucket(b)).collect();
-            // Large ones first, while there is room for them.
-            buckets.sort_by_key(|bucket| Reverse(bucket.len()));
-            for keys in buckets {
-                let at = bucket(keys.first()?);
-                let pilot = seek_pilot(at, keys, &mut taken)?;
-                *index.pilots.get_mut(at)? = pilot;
-                for (key, nth) in keys {
-                    let slot = slot(at, *key, pilot);
-                    *index.slots.get_mut(slot)? = *hashes.get(*nth as usize)?;
-                    *slots.get_mut(*nth as usize)? = low_bits(slot);
+        let in_block = |block: usize| {
+            let end = |block| keys.partition_point(|(key, _)| spread(*key, n_blocks) < block);
+            keys.get(end(block)..end(block + 1)).unwrap_or_default()
+        };
+        let pilots = index.pilots.par_chunks_mut(BUCKETS);
+        let blocks =
+            pilots.zip(index.slots.par_chunks_mut(SLOTS)).zip(owners.par_chunks_mut(SLOTS));
+        blocks.enumerate().try_for_each(|(block, ((pilots, slots), owners))| {
+            place(in_block(block), (block, n_blocks), pilots, owners)?;
+            for (slot, owner) in slots.iter_mut().zip(owners) {
+                if let Some(hash) = hashes.get(*owner as usize) {
+                    *slot = *hash;
                 }
             }
-        }
-        Some((index, slots))
+            Some(())
+        })?;
+        Some((index, owners))
     }
 
     /// The slot of a hash.
@@ -146,7 +148,8 @@ impl<T: Copy + Default> Index<T> {
     pub(super) fn look_up(&self, hash: u64) -> (usize, Option<T>) {
         let key = hash.wrapping_mul(self.seed);
         let bucket = self.bucket(key);
-        let slot = slot(bucket, key, self.pilots.get(bucket).copied().unwrap_or_default());
+        let pilot = self.pilots.get(bucket).copied().unwrap_or_default();
+        let slot = bucket / BUCKETS * SLOTS + slot_in_block(key, pilot);
         let known = self.slots.get(slot).filter(|(known, _)| *known == hash);
         (slot, known.map(|(_, given)| *given))
     }
@@ -158,14 +161,37 @@ impl<T: Copy + Default> Index<T> {
     }
 }
 
+/// Finds pilots for the keys of one of `n_blocks`, and writes who has which of its slots. `None` if there are none.
+fn place(
+    keys: &[(u64, u32)],
+    (block, n_blocks): (usize, usize),
+    pilots: &mut [u16],
+    owners: &mut [u32],
+) -> Option<()> {
+    let bucket = |(key, _): &(u64, u32)| spread(*key, n_blocks * BUCKETS) - block * BUCKETS;
+    let mut buckets: Vec<_> = keys.chunk_by(|a, b| bucket(a) == bucket(b)).collect();
+    // Large ones first, while there is room for them.
+    buckets.sort_by_key(|bucket| Reverse(bucket.len()));
+    let mut taken = Met::default();
+    taken.make_room(SLOTS);
+    for keys in buckets {
+        let pilot = seek_pilot(keys, &mut taken)?;
+        *pilots.get_mut(bucket(keys.first()?))? = pilot;
+        for (key, nth) in keys {
+            *owners.get_mut(slot_in_block(*key, pilot))? = *nth;
+        }
+    }
+    Some(())
+}
+
 /// A pilot with which the keys of a bucket have slots that are free and different; they are taken then. `None`
 /// if there is none, or more keys than can be hoped for.
-fn seek_pilot(bucket: usize, keys: &[(u64, u32)], taken: &mut Met) -> Option<u16> {
+fn seek_pilot(keys: &[(u64, u32)], taken: &mut Met) -> Option<u16> {
     if keys.len() > MAX_BUCKET_HASHES {
         return None;
     }
     (0..=u16::MAX).find(|pilot| {
-        let slot = |(key, _): &(u64, u32)| low_bits(slot(bucket, *key, *pilot));
+        let slot = |(key, _): &(u64, u32)| low_bits(slot_in_block(*key, *pilot));
         let n_taken = keys.iter().take_while(|key| taken.insert(slot(key))).count();
         if n_taken < keys.len() {
             keys.iter().take(n_taken).for_each(|key| taken.remove(slot(key)));
@@ -174,14 +200,14 @@ fn seek_pilot(bucket: usize, keys: &[(u64, u32)], taken: &mut Met) -> Option<u16
     })
 }
 
-/// The slot of a key: one of its bucket's block.
+/// The slot of a key among those of its block.
 #[inline]
 #[allow(clippy::cast_possible_truncation, reason = "a few upper bits")]
-fn slot(bucket: usize, key: u64, pilot: u16) -> usize {
+fn slot_in_block(key: u64, pilot: u16) -> usize {
     let multiplier = MULTIPLIERS[1].wrapping_add(u64::from(pilot) << 1);
     // No pilot would move a key of 0.
     let mixed = (key ^ MULTIPLIERS[0]).wrapping_mul(multiplier);
-    bucket / BUCKETS * SLOTS + (mixed >> (u64::BITS - SLOTS.ilog2())) as usize
+    (mixed >> (u64::BITS - SLOTS.ilog2())) as usize
 }
 
 /// Spreads numbers over `n` places by their upper bits, without a division.
@@ -223,13 +249,13 @@ mod tests {
     proptest! {
         #[test]
         fn every_hash_is_found_and_no_other(known in hashes(), others in hashes()) {
-            let (index, slots) = index(&known);
+            let (index, owners) = index(&known);
             for hash in known.iter().chain(&others) {
                 let (slot, given) = index.look_up(*hash);
                 match known.binary_search(hash) {
                     Ok(nth) => {
                         prop_assert_eq!(given, Some(!hash));
-                        prop_assert_eq!(slots[nth] as usize, slot);
+                        prop_assert_eq!(owners[slot] as usize, nth);
                         prop_assert_eq!(index.find(*hash), Some(slot));
                     }
                     Err(_) => prop_assert_eq!((given, index.find(*hash)), (None, None)),
@@ -239,13 +265,14 @@ mod tests {
 
         #[test]
         fn what_is_asked_twice_is_found_once(known in hashes(), others in hashes()) {
-            let (index, slots) = index(&known);
+            let (index, owners) = index(&known);
             let asked: Vec<u64> = others.iter().chain(&known).chain(&known).copied().collect();
             let mut finder = Finder::default();
             for _ in 0..2 {
                 let found = index.find_all(&asked, &mut finder);
-                let (found, wanted) = (BTreeSet::from_iter(found), BTreeSet::from_iter(&slots));
-                prop_assert_eq!(found, wanted);
+                let found: BTreeSet<u32> = found.iter().copied().collect();
+                let taken = (0..).zip(&owners).filter(|(_, owner)| **owner != FREE);
+                prop_assert_eq!(found, taken.map(|(slot, _)| slot).collect());
             }
         }
     }
@@ -254,8 +281,9 @@ mod tests {
     fn slots_are_hardly_more_than_hashes() {
         let mut known: Vec<u64> = (0..100_000).map(|n| extend(7, n)).collect();
         known.sort_unstable();
-        let (index, slots) = index(&known);
+        let (index, owners) = index(&known);
         assert_eq!((index.n_slots(), index.seed), (54 * SLOTS, 1));
-        assert_eq!(BTreeSet::from_iter(slots).len(), known.len());
+        let taken: BTreeSet<_> = owners.iter().filter(|owner| **owner != FREE).collect();
+        assert_eq!(taken.len(), known.len());
     }
 }

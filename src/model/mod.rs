@@ -14,11 +14,13 @@
 //! the root of the summed `square[f]` (character view: summed over tokens, see `score`).
 //! Probabilities are the softmax of the scores.
 
+mod add;
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod classification;
 mod evaluation;
 mod explain;
+mod fixed;
 mod formula;
 mod index;
 mod known;

@@ -4,7 +4,10 @@
 //! With few labels a row has a value for each. With many it says where its entries are, of which most
 //! rows have few.
 
-use super::index::{Finder, Index};
+use rayon::prelude::*;
+
+use super::add::add_rows;
+use super::index::{FREE, Finder, Index};
 use super::table::RowSum;
 
 /// Labels up to which rows have a value for each.
@@ -27,6 +30,8 @@ pub(super) enum Entries<'a> {
     Dense(&'a [f32]),
     /// Some of them.
     Sparse(&'a [Entry]),
+    /// Each label, in steps of a size.
+    Fixed(&'a [i32], f64),
     /// Some of them, as [`Parts`](super::Parts) has it: labels, ascending, and their values.
     Listed(&'a [u16], &'a [f32]),
 }
@@ -40,6 +45,9 @@ impl Row<'_> {
     pub(super) fn entry(&self, label: usize) -> f64 {
         match self.entries {
             Entries::Dense(values) => values.get(label).copied().map_or(0.0, f64::from),
+            Entries::Fixed(values, step) => {
+                values.get(label).copied().map_or(0.0, |value| f64::from(value) * step)
+            }
             Entries::Sparse(entries) => {
                 let of_label = |entry: &&Entry| usize::from(entry[0]) == label;
                 entries.iter().find(of_label).map_or(0.0, value)
@@ -59,6 +67,11 @@ impl Row<'_> {
             Entries::Dense(row) => {
                 for (sum, value) in values.iter_mut().zip(row) {
                     *sum += times * f64::from(*value);
+                }
+            }
+            Entries::Fixed(row, step) => {
+                for (sum, value) in values.iter_mut().zip(row) {
+                    *sum += times * (f64::from(*value) * step);
                 }
             }
             Entries::Sparse(entries) => {
@@ -121,17 +134,15 @@ pub(super) struct Rows {
 enum Numbers {
     /// Row after row: a value a label, the mass, and the square where rows have one.
     Dense { numbers: Vec<f32>, n_labels: usize, stride: usize },
-    /// Row after row its place.
-    Sparse { places: Vec<Place>, entries: Vec<Entry> },
+    /// Row after row its place, and one behind the last; the square where rows have one.
+    Sparse { places: Vec<Place>, squares: Vec<f32>, entries: Vec<Entry> },
 }
 
-/// A row, and which of the entries are its.
-#[derive(Debug, Clone, Copy, Default)]
+/// A row's mass, and where its entries begin; they end where those of the next begin.
+#[derive(Debug, Clone, Copy)]
 struct Place {
     mass: f32,
-    square: f32,
     start: u32,
-    n: u32,
 }
 
 impl Rows {
@@ -139,22 +150,32 @@ impl Rows {
     pub(super) fn new<'a>(
         (n_labels, has_squares): (usize, bool),
         n: usize,
-        row: impl Fn(usize) -> Option<NewRow<'a>>,
+        row: impl Fn(usize) -> Option<NewRow<'a>> + Sync,
     ) -> Self {
         let hashes: Vec<_> = (0..n).filter_map(&row).map(|row| (row.hash, ())).collect();
-        let (index, slots) = Index::new(&hashes);
-        let rows = slots.iter().zip((0..n).filter_map(row));
+        let (index, owners) = Index::new(&hashes);
+        let row = |owner: u32| row(owner as usize).filter(|_| owner != FREE);
         let numbers = if n_labels <= FEW_LABELS {
-            dense(n_labels, has_squares, index.n_slots(), rows)
+            dense(n_labels, has_squares, &owners, row)
         } else {
-            sparse(index.n_slots(), rows)
+            sparse(has_squares, &owners, row)
         };
         Self { index, numbers }
     }
 
     /// The row of a hash.
     pub(super) fn get(&self, hash: u64) -> Option<Row<'_>> {
-        self.index.find(hash).map(|at| self.row(at))
+        self.find(hash).map(|slot| self.row(slot))
+    }
+
+    /// The slot of a hash.
+    pub(super) fn find(&self, hash: u64) -> Option<usize> {
+        self.index.find(hash)
+    }
+
+    /// Number of slots.
+    pub(super) fn n_slots(&self) -> usize {
+        self.index.n_slots()
     }
 
     /// Adds the rows of those of the hashes that have one to `sum`, each once.
@@ -163,7 +184,7 @@ impl Rows {
         match &self.numbers {
             Numbers::Dense { numbers, n_labels, stride } => {
                 let mut totals = [0.0; MAX_STRIDE];
-                add_dense(numbers, *stride, slots, &mut totals);
+                add_rows(numbers, *stride, slots, &mut totals);
                 let (values, others) = totals.split_at_checked(*n_labels).unwrap_or_default();
                 sum.values.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
                 sum.mass += others.first().copied().unwrap_or_default();
@@ -177,8 +198,9 @@ impl Rows {
         }
     }
 
+    /// The row in a slot.
     #[inline]
-    fn row(&self, at: usize) -> Row<'_> {
+    pub(super) fn row(&self, at: usize) -> Row<'_> {
         match &self.numbers {
             Numbers::Dense { numbers, n_labels, stride } => {
                 let numbers = numbers.get(at * stride..(at + 1) * stride).unwrap_or_default();
@@ -186,29 +208,30 @@ impl Rows {
                 let other = |nth: usize| others.get(nth).copied().map_or(0.0, f64::from);
                 Row { mass: other(0), square: other(1), entries: Entries::Dense(values) }
             }
-            Numbers::Sparse { places, entries } => {
-                let place = places.get(at).copied().unwrap_or_default();
-                let start = place.start as usize;
-                let range = start..start + place.n as usize;
+            Numbers::Sparse { places, squares, entries } => {
+                let Some([place, next]) = places.get(at..).and_then(<[_]>::first_chunk) else {
+                    return Row { mass: 0.0, square: 0.0, entries: Entries::Sparse(&[]) };
+                };
+                let range = place.start as usize..next.start as usize;
                 let entries = Entries::Sparse(entries.get(range).unwrap_or_default());
-                Row { mass: f64::from(place.mass), square: f64::from(place.square), entries }
+                let square = squares.get(at).copied().map_or(0.0, f64::from);
+                Row { mass: f64::from(place.mass), square, entries }
             }
         }
     }
 }
 
-/// What is in a free slot is never asked for.
-fn dense<'a, 'b>(
+/// Rows by who has their slot. What is in a free one is never asked for.
+fn dense<'a>(
     n_labels: usize,
     has_squares: bool,
-    n_slots: usize,
-    rows: impl Iterator<Item = (&'b u32, NewRow<'a>)>,
+    owners: &[u32],
+    row: impl Fn(u32) -> Option<NewRow<'a>> + Sync,
 ) -> Numbers {
     let stride = n_labels + 1 + usize::from(has_squares);
-    let mut numbers = vec![0.0; n_slots * stride];
-    for (slot, row) in rows {
-        let start = *slot as usize * stride;
-        let to = numbers.get_mut(start..start + stride).unwrap_or_default();
+    let mut numbers = vec![0.0; owners.len() * stride];
+    numbers.par_chunks_exact_mut(stride).zip(owners).for_each(|(to, owner)| {
+        let Some(row) = row(*owner) else { return };
         let (values, others) = to.split_at_mut_checked(n_labels).unwrap_or_default();
         for (label, value) in row.labels.iter().zip(row.values) {
             if let Some(to) = values.get_mut(usize::from(*label)) {
@@ -216,71 +239,35 @@ fn dense<'a, 'b>(
             }
         }
         others.iter_mut().zip([row.mass, row.square]).for_each(|(to, number)| *to = number);
-    }
+    });
     Numbers::Dense { numbers, n_labels, stride }
 }
 
-fn sparse<'a, 'b>(n_slots: usize, rows: impl Iterator<Item = (&'b u32, NewRow<'a>)>) -> Numbers {
-    let mut places = vec![Place::default(); n_slots];
-    let mut entries = Vec::new();
-    for (slot, row) in rows {
-        if let Some(place) = places.get_mut(*slot as usize) {
-            let start = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-            let n = u32::try_from(row.labels.len()).unwrap_or_default();
-            *place = Place { mass: row.mass, square: row.square, start, n };
+fn sparse<'a>(
+    has_squares: bool,
+    owners: &[u32],
+    row: impl Fn(u32) -> Option<NewRow<'a>>,
+) -> Numbers {
+    let mut places = Vec::with_capacity(owners.len() + 1);
+    let (mut squares, mut entries) = (Vec::new(), Vec::new());
+    let start = |entries: &Vec<Entry>| u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    for owner in owners {
+        let row = row(*owner);
+        let (mass, square) = row.map_or((0.0, 0.0), |row| (row.mass, row.square));
+        places.push(Place { mass, start: start(&entries) });
+        squares.extend(has_squares.then_some(square));
+        if let Some(row) = row {
+            entries.extend(row.labels.iter().zip(row.values).map(entry));
         }
-        entries.extend(row.labels.iter().zip(row.values).map(entry));
     }
+    places.push(Place { mass: 0.0, start: start(&entries) });
     entries.shrink_to_fit();
-    Numbers::Sparse { places, entries }
+    squares.shrink_to_fit();
+    Numbers::Sparse { places, squares, entries }
 }
 
 /// Most numbers of a row that has a value for each label: also a mass and a square.
 const MAX_STRIDE: usize = FEW_LABELS + 2;
-
-/// Adds the rows of `stride` numbers each that stand at some positions to `totals`.
-pub(super) fn add_dense(numbers: &[f32], stride: usize, positions: &[u32], totals: &mut [f64]) {
-    match stride {
-        2 => add_wide::<2>(numbers, positions, totals),
-        3 => add_wide::<3>(numbers, positions, totals),
-        4 => add_wide::<4>(numbers, positions, totals),
-        5 => add_wide::<5>(numbers, positions, totals),
-        6 => add_wide::<6>(numbers, positions, totals),
-        7 => add_wide::<7>(numbers, positions, totals),
-        _ => add_in_blocks(numbers, stride, positions, totals),
-    }
-}
-
-/// The same for long rows: column block by column block, so that the sums of one stay in registers.
-fn add_in_blocks(numbers: &[f32], stride: usize, positions: &[u32], totals: &mut [f64]) {
-    const BLOCK: usize = 16;
-    for (first, totals) in (0..).step_by(BLOCK).zip(totals.chunks_mut(BLOCK)) {
-        let mut sums = [0.0; BLOCK];
-        for position in positions {
-            let row = numbers.get(*position as usize * stride + first..).unwrap_or_default();
-            // Behind the last column the next row is read, and its sums are dropped.
-            let add = |(sum, number): (&mut f64, &f32)| *sum += f64::from(*number);
-            match row.first_chunk::<BLOCK>() {
-                Some(row) => sums.iter_mut().zip(row).for_each(add),
-                None => sums.iter_mut().zip(row).for_each(add),
-            }
-        }
-        totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
-    }
-}
-
-/// The same for rows of `N` numbers, whose sums stay in registers.
-fn add_wide<const N: usize>(numbers: &[f32], positions: &[u32], totals: &mut [f64]) {
-    let (rows, _) = numbers.as_chunks::<N>();
-    let mut sums = [0.0; N];
-    for position in positions {
-        let Some(row) = rows.get(*position as usize) else { continue };
-        for (sum, number) in sums.iter_mut().zip(row) {
-            *sum += f64::from(*number);
-        }
-    }
-    totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
-}
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,9 @@
 //! vocabulary with all that they add by themselves, the n-grams, and the character n-grams, which only
 //! unknown tokens need. A row has a mass, a square and entries, as [`Parts`] describes them.
 
+use std::mem::take;
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use super::Parts;
 use super::rows::{FEW_LABELS, NewRow, Row, Rows};
 use super::token_rows::TokenRows;
@@ -37,12 +40,14 @@ impl Table {
         // Of many labels most single words have few: their rows stay lists.
         let singles =
             if n_labels <= FEW_LABELS { Singles::AmongTokens } else { Singles::AmongNgrams };
-        let mut builder = Builder {
+        let builder = Builder {
             parts,
             index: HashIndex::new(&parts.hashes),
-            homes: vec![Home::Ngrams; parts.hashes.len()],
+            homes: parts.hashes.iter().map(|_| AtomicU8::new(NGRAMS)).collect(),
         };
         let tokens = builder.tokens(&views, singles);
+        let (ngrams, characters) =
+            rayon::join(|| builder.rows(NGRAMS), || builder.rows(CHARACTERS));
         Self {
             offsets: parts.offsets.clone(),
             background: parts.background.clone(),
@@ -50,8 +55,8 @@ impl Table {
             views,
             singles,
             tokens,
-            ngrams: builder.rows(Home::Ngrams),
-            characters: builder.rows(Home::Characters),
+            ngrams,
+            characters,
         }
     }
 
@@ -65,15 +70,25 @@ impl Table {
         background(&self.background, self.n_labels(), view)
     }
 
-    /// The row of a character n-gram.
-    fn character_row(&self, hash: u64) -> Option<Row<'_>> {
-        self.characters.get(hash).or_else(|| self.ngrams.get(hash))
+    /// Where the row of a character n-gram is.
+    fn character_place(&self, hash: u64) -> Option<usize> {
+        let among_ngrams = || Some(self.characters.n_slots() + self.ngrams.find(hash)?);
+        self.characters.find(hash).or_else(among_ngrams)
+    }
+
+    /// The row in such a place.
+    fn character_row(&self, place: usize) -> Row<'_> {
+        match place.checked_sub(self.characters.n_slots()) {
+            None => self.characters.row(place),
+            Some(slot) => self.ngrams.row(slot),
+        }
     }
 
     /// Adds the character features of a token to `sum`, each as often as it occurs in the token, and all
     /// of them for each of the `times` that the token occurs.
     pub(super) fn sum_character_rows(&self, folded: &str, times: f64, sum: &mut RowSum) {
-        sum.add_characters(folded, times, |hash| self.character_row(hash));
+        let find = |hash| self.character_place(hash);
+        sum.add_characters(folded, times, find, |place| Some(self.character_row(place)));
     }
 }
 
@@ -86,29 +101,21 @@ pub(super) enum Singles {
     AmongNgrams,
 }
 
-/// Where a feature's row stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Home {
-    Ngrams,
-    Characters,
-    /// In the row of its token.
-    Token,
-}
+/// Where a feature's row stands: among the n-grams, among the characters, or in the row of its token.
+const NGRAMS: u8 = 0;
+const CHARACTERS: u8 = 1;
+const TOKEN: u8 = 2;
 
 struct Builder<'a> {
     parts: &'a Parts,
     index: HashIndex,
-    /// A home a feature.
-    homes: Vec<Home>,
+    /// A home a feature; tokens are looked at by several threads.
+    homes: Vec<AtomicU8>,
 }
 
 impl Builder<'_> {
     /// Sums up what tokens add, and sees where features belong.
-    fn tokens(&mut self, views: &[View], singles: Singles) -> TokenRows {
-        let vocabulary = self.parts.vocabulary.iter().map(String::as_str);
-        let mut tokens: Vec<_> = vocabulary.map(|token| (hash::key(token), token)).collect();
-        tokens.sort_unstable();
-        tokens.dedup_by_key(|(key, _)| *key);
+    fn tokens(&self, views: &[View], singles: Singles) -> TokenRows {
         let of_tokens = |view: &View| match view {
             View::Character => true,
             View::Word1 | View::Shape | View::Lead => singles == Singles::AmongTokens,
@@ -116,44 +123,41 @@ impl Builder<'_> {
         };
         let views: Vec<_> = views.iter().copied().filter(of_tokens).collect();
         let shape = (self.parts.offsets.len(), !self.parts.squares.is_empty());
-        let hashed = tokens.iter().map(|(key, token)| (*key, hash::token(token)));
-        let hashed: Vec<_> = hashed.collect();
-        TokenRows::new(&hashed, &views, shape, |nth, view, sum| {
-            let Some((_, token)) = tokens.get(nth) else { return };
-            match view {
-                View::Character => {
-                    let row_of = |hash| {
-                        let at = self.index.get(hash)? as usize;
-                        *self.homes.get_mut(at)? = Home::Characters;
-                        self.parts.row(at).map(|row| row.row())
-                    };
-                    sum.add_characters(token, 1.0, row_of);
-                }
-                View::Word1 | View::Word2 | View::Word3 | View::Shape | View::Lead => {
-                    let hash = hash::token(token);
-                    let feature = self.index.get(hash::extend(view.seed(), hash));
-                    let Some(at) = feature.map(|at| at as usize) else { return };
-                    // A number is a mark to the shape view, though written as a token.
-                    if view == View::Shape && Mark::Number.hash() == Some(hash) {
-                        return;
-                    }
-                    if let Some(home) = self.homes.get_mut(at) {
-                        *home = Home::Token;
-                    }
-                    if let Some(row) = self.parts.row(at) {
-                        sum.add(&row.row(), 1.0, 1.0);
-                    }
-                }
+        TokenRows::new(&self.parts.vocabulary, &views, shape, |token, view, sum| {
+            if view == View::Character {
+                let row = |at| self.parts.row(at).map(|row| row.row());
+                sum.add_characters(token, 1.0, |hash| self.find(hash, CHARACTERS), row);
+            } else if let Some(row) = self.single(view, hash::token(token)) {
+                sum.add(&row, 1.0, 1.0);
             }
             let n_labels = self.parts.offsets.len();
             sum.fold_in_mass(background(&self.parts.background, n_labels, view));
         })
     }
 
+    /// The row of a token in a view of words or shapes.
+    fn single(&self, view: View, token: u64) -> Option<Row<'_>> {
+        // A number is a mark to the shape view, though written as a token.
+        let is_mark = view == View::Shape && Mark::Number.hash() == Some(token);
+        if is_mark {
+            return None;
+        }
+        let at = self.find(hash::extend(view.seed(), token), TOKEN)?;
+        self.parts.row(at).map(|row| row.row())
+    }
+
+    /// Which feature has a hash; its row then stands at a place.
+    fn find(&self, hash: u64, home: u8) -> Option<usize> {
+        let at = self.index.get(hash)? as usize;
+        self.homes.get(at)?.store(home, Ordering::Relaxed);
+        Some(at)
+    }
+
     /// The rows that stand at a place.
-    fn rows(&self, home: Home) -> Rows {
+    fn rows(&self, home: u8) -> Rows {
         let homes = (0u32..).zip(&self.homes);
-        let wanted: Vec<u32> = homes.filter(|(_, of)| **of == home).map(|(at, _)| at).collect();
+        let wanted = homes.filter(|(_, of)| of.load(Ordering::Relaxed) == home);
+        let wanted: Vec<u32> = wanted.map(|(at, _)| at).collect();
         let row = |nth: usize| self.parts.row(*wanted.get(nth)? as usize);
         let shape = (self.parts.offsets.len(), !self.parts.squares.is_empty());
         Rows::new(shape, wanted.len(), row)
@@ -193,6 +197,7 @@ pub(super) struct RowSum {
     pub(super) square: f64,
     pub(super) values: Vec<f64>,
     grams: Vec<u64>,
+    found: Vec<(usize, usize)>,
 }
 
 impl RowSum {
@@ -218,23 +223,28 @@ impl RowSum {
         row.add_to(&mut self.values, times * within);
     }
 
-    /// Adds the character features of a token that occurs so many times.
+    /// Adds the character features of a token that occurs so many times. All are found before the first row is
+    /// looked at, so that memory is waited for once and not for each.
     fn add_characters<'a>(
         &mut self,
         folded: &str,
         times: f64,
-        mut row_of: impl FnMut(u64) -> Option<Row<'a>>,
+        find: impl Fn(u64) -> Option<usize>,
+        row: impl Fn(usize) -> Option<Row<'a>>,
     ) {
-        let mut grams = std::mem::take(&mut self.grams);
+        let (mut grams, mut found) = (take(&mut self.grams), take(&mut self.found));
         grams.clear();
         features::for_each_character_ngram(folded, |hash| grams.push(hash));
         grams.sort_unstable();
-        for run in grams.chunk_by(|a, b| a == b) {
-            if let Some(row) = run.first().and_then(|hash| row_of(*hash)) {
-                self.add(&row, count(run.len()), times);
+        found.clear();
+        let runs = grams.chunk_by(|a, b| a == b);
+        found.extend(runs.filter_map(|run| Some((find(*run.first()?)?, run.len()))));
+        for (place, n) in &found {
+            if let Some(row) = row(*place) {
+                self.add(&row, count(*n), times);
             }
         }
-        self.grams = grams;
+        (self.grams, self.found) = (grams, found);
     }
 
     /// Turns the mass into what it brings of the background.

@@ -4,62 +4,77 @@
 //! The views are known, so the mass of a row is folded into its values. Of what is left the mean over the
 //! labels is taken away: probabilities do not depend on it, and small numbers are more exact.
 
+use rayon::prelude::*;
+
+use super::fixed::{FixedRows, room_behind};
 use super::index::Index;
 use super::known::Known;
-use super::rows::{Entries, Row, add_dense};
+use super::rows::{Entries, Row};
 use super::table::{RowSum, count};
-use crate::features::View;
+use crate::features::{View, hash};
 
-/// A row a token and view.
+/// Rows of tokens.
 #[derive(Debug)]
 pub(super) struct TokenRows {
     /// The tokens' keys, with their hashes.
     index: Index<u64>,
-    /// The views that look at single tokens. By slot a value a label, and the square where there are any; behind
-    /// the last slot zeros, for unknown tokens.
-    views: Vec<(View, Vec<f32>)>,
-    n_labels: usize,
-    /// Numbers of a row.
-    width: usize,
+    /// Of each view that looks at single tokens.
+    views: Vec<OfView>,
+}
+
+/// What a view adds: by slot; behind the last slot zeros, for unknown tokens.
+#[derive(Debug)]
+struct OfView {
+    view: View,
+    /// A value a label.
+    rows: FixedRows,
+    /// A squared length; empty where there are none.
+    squares: Vec<f32>,
 }
 
 impl TokenRows {
-    /// Rows for tokens with these distinct keys, and their hashes. `add` adds what a token has in a view to a sum of
-    /// nothing.
+    /// Rows for the tokens of a vocabulary, ascending. `add` adds what one has in a view to a sum of nothing.
     pub(super) fn new(
-        tokens: &[(u64, u64)],
+        vocabulary: &[String],
         views: &[View],
         (n_labels, has_squares): (usize, bool),
-        mut add: impl FnMut(usize, View, &mut RowSum),
+        add: impl Fn(&str, View, &mut RowSum) + Sync,
     ) -> Self {
-        let (index, slots) = Index::new(tokens);
-        let width = n_labels + usize::from(has_squares);
-        let mut sum = RowSum::new(n_labels);
-        let mut of_view = |view: &View| {
-            let mut numbers = vec![0.0; (index.n_slots() + 1) * width];
-            for (nth, slot) in slots.iter().enumerate() {
-                sum.reset(n_labels);
-                add(nth, *view, &mut sum);
-                let mean = sum.values.iter().sum::<f64>() / count(n_labels);
-                let values = sum.values.iter().map(|value| value - mean).chain([sum.square]);
-                let to = numbers.iter_mut().skip(*slot as usize * width).take(width);
-                to.zip(values).for_each(|(to, number)| *to = single(number));
-            }
-            (*view, numbers)
+        let keyed = (0u32..).zip(vocabulary).map(|(nth, token)| (hash::key(token), nth));
+        let mut keyed: Vec<_> = keyed.collect();
+        keyed.par_sort_unstable();
+        keyed.dedup_by_key(|(key, _)| *key);
+        let token = |nth: u32| vocabulary.get(nth as usize).map_or("", String::as_str);
+        let hashed = keyed.iter().map(|(key, nth)| (*key, hash::token(token(*nth))));
+        let (index, owners) = Index::new(&hashed.collect::<Vec<_>>());
+        let token_of = |slot: &u32| keyed.get(*slot as usize).map(|(_, nth)| *nth as usize);
+        let of_slots: Vec<Option<usize>> = owners.iter().map(token_of).collect();
+        let of_view = |view: &View| {
+            let sums = Sums::of_tokens(vocabulary, n_labels, |token, sum| add(token, *view, sum));
+            let n_numbers = (of_slots.len() + 1) * n_labels;
+            let mut numbers = vec![0.0; n_numbers + room_behind(n_labels)];
+            let rows = numbers.par_chunks_exact_mut(n_labels).zip(&of_slots);
+            rows.for_each(|(to, token)| {
+                let row = token.and_then(|nth| sums.values.get(nth * n_labels..));
+                to.iter_mut().zip(row.unwrap_or_default()).for_each(|(to, value)| *to = *value);
+            });
+            let square = |token: &Option<usize>| sums.squares.get((*token)?).copied();
+            let squares = of_slots.iter().map(|token| square(token).unwrap_or_default());
+            let squares = if has_squares { squares.collect() } else { Vec::new() };
+            OfView { view: *view, rows: FixedRows::new(numbers, n_labels), squares }
         };
-        let views = views.iter().map(&mut of_view).collect();
-        Self { index, views, n_labels, width }
+        let views = views.iter().map(of_view).collect();
+        Self { index, views }
     }
 
     /// What a token has in a view; `None` if it is unknown or all of it is 0.
     pub(super) fn get(&self, key: u64, view: View) -> Option<Row<'_>> {
-        let (_, numbers) = self.views.iter().find(|(of, _)| *of == view)?;
-        let start = self.index.find(key)? * self.width;
-        let numbers = numbers.get(start..start + self.width)?;
-        let (values, square) = numbers.split_at_checked(self.n_labels)?;
-        let square = square.first().copied().map_or(0.0, f64::from);
-        let has_any = numbers.iter().any(|number| *number != 0.0);
-        has_any.then_some(Row { mass: 0.0, square, entries: Entries::Dense(values) })
+        let of_view = self.views.iter().find(|of| of.view == view)?;
+        let slot = self.index.find(key)?;
+        let (values, step) = of_view.rows.row(slot)?;
+        let square = of_view.squares.get(slot).copied().map_or(0.0, f64::from);
+        let has_any = square > 0.0 || values.iter().any(|value| *value != 0);
+        has_any.then_some(Row { mass: 0.0, square, entries: Entries::Fixed(values, step) })
     }
 
     /// What tokens are looked up in.
@@ -69,15 +84,44 @@ impl TokenRows {
 
     /// Adds the rows of the known tokens, as often as they count, to the sums of the views.
     pub(super) fn add(&self, known: &Known, sums: &mut [RowSum]) {
-        for (view, numbers) in &self.views {
+        for OfView { view, rows, squares } in &self.views {
             let Some(sum) = sums.get_mut(view.index()) else { continue };
-            // The square stands behind the values.
-            let RowSum { values, square, .. } = sum;
-            values.resize(self.width, *square);
-            add_dense(numbers, self.width, known.counted(*view), values);
-            *square = values.get(self.n_labels).copied().unwrap_or_default();
-            values.truncate(self.n_labels);
+            let slots = known.counted(*view);
+            rows.add(slots, &mut sum.values);
+            if !squares.is_empty() {
+                let squares = slots.iter().filter_map(|slot| squares.get(*slot as usize));
+                sum.square += squares.copied().map(f64::from).sum::<f64>();
+            }
         }
+    }
+}
+
+/// What each token of a vocabulary adds in a view, less its mean over the labels.
+struct Sums {
+    /// A value a token and label.
+    values: Vec<f32>,
+    squares: Vec<f32>,
+}
+
+impl Sums {
+    /// In the order of the vocabulary: tokens that begin alike look up much that is the same, while it is at hand.
+    fn of_tokens(
+        vocabulary: &[String],
+        n_labels: usize,
+        add: impl Fn(&str, &mut RowSum) + Sync,
+    ) -> Self {
+        let mut values = vec![0.0; vocabulary.len() * n_labels];
+        let mut squares = Vec::new();
+        let rows = values.par_chunks_exact_mut(n_labels).zip(vocabulary);
+        let write = |sum: &mut RowSum, (to, token): (&mut [f32], &String)| {
+            sum.reset(n_labels);
+            add(token, sum);
+            let mean = sum.values.iter().sum::<f64>() / count(n_labels);
+            to.iter_mut().zip(&sum.values).for_each(|(to, value)| *to = single(value - mean));
+            single(sum.square)
+        };
+        rows.map_init(|| RowSum::new(n_labels), write).collect_into_vec(&mut squares);
+        Self { values, squares }
     }
 }
 
