@@ -130,11 +130,15 @@ def training_deadlines(suite):
     The time is that of the training's threads. What they still get to do depends on who else has the
     machine, so how long they went on is told beside it."""
     csv = rows(suite.seconds(20_000, 60_000))
-    whole, codes, ends = 0.0, [], []
+    codes, ends = [], []
     with suite.server() as server:
-        began = time.monotonic()
-        train(server, csv).wait()
-        whole = time.monotonic() - began
+        def timed():
+            began = time.monotonic()
+            train(server, csv).wait()
+            return time.monotonic() - began
+
+        # The first one takes longer.
+        whole = min(timed(), timed())
         n = suite.seconds(4, 20)
         for k in range(n):
             seconds = 0.05 + (whole - 0.05) * k / n
@@ -150,7 +154,7 @@ def training_deadlines(suite):
     return (f"{n} deadlines and {n} clients that left, over {whole:.1f} s: status {set(codes)}, afterwards work for "
             f"{late * 1e3:.0f} ms with {busy * 1e3:.0f} ms of processor at most",
             # The last may be done before its time.
-            set(codes) <= {OK, DEADLINE_EXCEEDED} and codes.count(DEADLINE_EXCEEDED) >= 0.9 * n,
+            set(codes) <= {OK, DEADLINE_EXCEEDED} and codes.count(DEADLINE_EXCEEDED) >= 0.75 * n,
             late <= 0.05)
 
 
