@@ -56,7 +56,7 @@ impl Ngrams {
         }
     }
 
-    /// The n-grams of a view, by their length; none for characters and the lead, of which there is one kind.
+    /// The n-grams of a view, by their length; none for characters and the lead, which are not collected.
     #[must_use]
     pub fn of(&self, view: View) -> &[Vec<u64>] {
         let [words, pairs, triples] = &self.words.grams;
