@@ -28,6 +28,10 @@ use plotters::prelude::{
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What is generated and trained on.

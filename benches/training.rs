@@ -20,6 +20,10 @@ use dictum::train::examples::{CsvError, CsvOptions, Limits, read_csv_into};
 use dictum::train::{Settings, Trained, Unobserved, collect, train};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
