@@ -109,10 +109,16 @@ fn exp_double(x: f64) -> f64 {
 /// Turns scores into probabilities in place, in double precision.
 #[inline(always)]
 pub(crate) fn softmax_double(z: &mut [f64]) {
-    let highest = fold(z, f64::NEG_INFINITY, |a, b| if b > a { b } else { a });
+    let highest = highest(z);
     z.iter_mut().for_each(|z| *z = exp_double(*z - highest));
     let scale = fold(z, 0.0, |a, b| a + b).recip();
     z.iter_mut().for_each(|z| *z *= scale);
+}
+
+/// The highest of some numbers.
+#[inline(always)]
+pub(crate) fn highest(numbers: &[f64]) -> f64 {
+    fold(numbers, f64::NEG_INFINITY, |a, b| if b > a { b } else { a })
 }
 
 /// Folds numbers side by side, then the sides.

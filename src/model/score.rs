@@ -9,7 +9,7 @@ use super::rows::Row;
 use super::table::{RowSum, Singles, Table, count};
 use super::{AbstainReason, Classification, Model, Outcome, explain};
 use crate::features::{Analysis, Items, Shape, Tokens, View, find_shapes, hash, lead};
-use crate::simd::{softmax_double, widest};
+use crate::simd::{highest, softmax_double, widest};
 
 /// How to classify.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -177,15 +177,15 @@ pub(super) fn scale(table: &Table, square: f64) -> f64 {
     if table.is_normalised && square > 0.0 { square.sqrt().recip() } else { 1.0 }
 }
 
-/// Returns the first label of the highest probability.
+/// Returns the first label of the highest score or probability.
 pub(super) fn best(values: &[f64]) -> usize {
-    let mut best = 0;
-    for (label, value) in values.iter().enumerate() {
-        if values.get(best).is_some_and(|b| value > b) {
-            best = label;
-        }
-    }
-    best
+    widest(
+        #[inline(always)]
+        || {
+            let highest = highest(values);
+            values.iter().position(|value| *value >= highest).unwrap_or_default()
+        },
+    )
 }
 
 /// Returns `exp(score) / Σ exp(score)`, subtracting the maximum first so that nothing overflows.
