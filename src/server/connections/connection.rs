@@ -12,7 +12,7 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
@@ -28,6 +28,9 @@ use crate::server::tls::Stream;
 
 /// A connection lives for its age, more or less by a tenth, so that not all reconnect at once.
 const AGE_SPREAD: f64 = 0.1;
+/// How long a connection that floods stays open, unread, so that its client cannot go on with the next one at
+/// once: two thousand new ones a second cost half a core.
+const FLOOD_PAUSE: Duration = Duration::from_millis(100);
 
 /// One connection.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ enum Ending {
     Said,
     /// Without another word.
     Cut,
+    /// The same, for a flood.
+    Flood,
 }
 
 impl Connection {
@@ -74,11 +79,15 @@ impl Connection {
     {
         let mut socket = Socket::new(stream, Arc::clone(&self.state));
         let ending = self.carry_calls(&mut socket, http, service).await;
-        if ending == Ending::Said {
-            tokio::select! {
-                () = linger(socket) => {}
-                () = self.end.cancelled() => {}
-            }
+        tokio::select! {
+            () = self.end.cancelled() => {}
+            () = async {
+                match ending {
+                    Ending::Said => linger(socket).await,
+                    Ending::Flood => sleep(FLOOD_PAUSE).await,
+                    Ending::Cut => {}
+                }
+            } => {}
         }
     }
 
@@ -118,7 +127,7 @@ impl Connection {
                         return Ending::Said;
                     }
                     self.metrics.connections.cut(Cut::Flood);
-                    return Ending::Cut;
+                    return Ending::Flood;
                 }
             }
         }
