@@ -1,6 +1,7 @@
 //! One connection: what is read and written along it, and when it has to end.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
@@ -65,18 +66,12 @@ enum Ending {
 
 impl Connection {
     /// Carries its calls until it ends.
-    pub(super) async fn carry<S, B>(
+    pub(super) async fn carry(
         self,
         stream: Stream,
         http: (http2::Builder<NewCalls>, NewCalls),
-        service: OfPeer<S>,
-    ) where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-        S: Clone + Send + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-        B: Send + 'static,
-    {
+        service: OfPeer<impl Answers>,
+    ) {
         let mut socket = Socket::new(stream, Arc::clone(&self.state));
         let ending = self.carry_calls(&mut socket, http, service).await;
         tokio::select! {
@@ -91,19 +86,12 @@ impl Connection {
         }
     }
 
-    async fn carry_calls<S, B>(
+    async fn carry_calls(
         &self,
         socket: &mut Socket<Stream>,
         (http, calls): (http2::Builder<NewCalls>, NewCalls),
-        service: OfPeer<S>,
-    ) -> Ending
-    where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-        S: Clone + Send + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-        B: Send + 'static,
-    {
+        service: OfPeer<impl Answers>,
+    ) -> Ending {
         let http = http.serve_connection(TokioIo::new(socket), service);
         let mut http = pin!(WithCalls::new(http, calls));
         let mut order = pin!(WhenWoken::new(self.order(false)));
@@ -181,6 +169,31 @@ fn spread(time: Duration) -> Duration {
     let random = RandomState::new().hash_one(0_u8) % 1_000;
     let share = f64::from(u16::try_from(random).unwrap_or_default()) / 1_000.0;
     time.mul_f64(1.0 - AGE_SPREAD + 2.0 * AGE_SPREAD * share)
+}
+
+/// What answers the requests of connections: it never fails, and HTTP/2 can send its replies.
+pub(crate) trait Answers:
+    Service<
+        Request<Incoming>,
+        Response = Response<<Self as Answers>::Body>,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+{
+    /// The body of a reply.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+}
+
+impl<S, B> Answers for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    type Body = B;
 }
 
 /// The services as one peer reaches them.

@@ -13,23 +13,17 @@ mod silent;
 mod socket;
 mod woken;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tower_service::Service;
 
 use super::metrics::Metrics;
 use super::metrics::connections::Cut;
@@ -37,7 +31,7 @@ use super::shutdown::Phases;
 use super::tls::{Names, Stream, Tls};
 use crate::config::{Limits, ServeConfig, Timeouts};
 use calls::NewCalls;
-use connection::{Connection, OfPeer};
+use connection::{Answers, Connection, OfPeer};
 use refusal::Refusals;
 use silent::Silent;
 pub(crate) use socket::State;
@@ -98,14 +92,7 @@ impl Connections {
     }
 
     /// Serves until the shutdown has begun and every connection has ended.
-    pub(crate) async fn serve<S, B>(mut self, service: S)
-    where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-        S: Clone + Send + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-        B: Send + 'static,
-    {
+    pub(crate) async fn serve(mut self, service: impl Answers) {
         let mut open = JoinSet::new();
         let draining = self.phases.draining.clone();
         loop {
