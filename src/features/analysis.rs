@@ -28,7 +28,7 @@ impl Analysis {
     /// Replaces what was analysed before by `sentence`.
     pub fn analyse(&mut self, sentence: &str) {
         self.find_tokens(sentence);
-        find_shapes(&self.found, &mut self.shapes);
+        find_shapes(sentence, &mut self.found, &mut self.shapes);
     }
 
     /// Replaces what was analysed before by the tokens of `sentence`; it has no shapes then.
@@ -36,10 +36,11 @@ impl Analysis {
         self.found.find(sentence);
         self.shapes.clear();
         self.tokens.clear();
-        self.tokens.extend(self.found.places.iter().map(|place| Token {
-            hash: hash::token(self.found.folded_at(place.folded)),
-            span: place.span,
-            folded: place.folded,
+        let places = self.found.spans().iter().zip(self.found.folded_spans());
+        self.tokens.extend(places.map(|(span, folded)| Token {
+            hash: hash::token(self.found.folded_at(*folded)),
+            span: *span,
+            folded: *folded,
         }));
     }
 

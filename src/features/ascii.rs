@@ -5,23 +5,29 @@
 //! general way, for text in which every byte is a character that NFKC leaves alone.
 
 use super::Span;
-use super::shapes::Class;
-use super::tokens::Place;
+use super::normalise::offset;
 
-/// Adds the tokens of a text, which must be ASCII and shorter than 4 GiB.
-pub(super) fn find(text: &[u8], places: &mut Vec<Place>) {
+/// Finds the tokens of a text, which must be ASCII and shorter than 4 GiB; returns how many they are. Writes their
+/// places to the front of `spans`, which it makes longer if need be, and which have a digit to `numbers`.
+pub(super) fn find(text: &[u8], spans: &mut Vec<Span>, numbers: &mut Vec<u32>) -> usize {
+    // Not shorter: what is new would be written twice.
+    if spans.len() < text.len() {
+        spans.resize(text.len(), Span::default());
+    }
+    numbers.clear();
     let mut finder = Finder::default();
     let mut base = 0;
     let (blocks, rest) = text.as_chunks::<64>();
     for block in blocks {
-        finder.block(block, base, places);
+        finder.block(block, base, spans, numbers);
         base += 64;
     }
     // White space behind the end ends what is open.
     let mut last = [b' '; 64];
     last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
-    finder.block(&last, base, places);
-    debug_assert!(finder.open.is_none(), "each token ends");
+    finder.block(&last, base, spans, numbers);
+    debug_assert_eq!(finder.n_begun, finder.n_ended, "each token ends");
+    finder.n_ended
 }
 
 /// What one block leaves to the next.
@@ -31,49 +37,56 @@ struct Finder {
     word: u64,
     other: u64,
     digit: bool,
-    /// A token that has begun: where, and its class but for digits.
-    open: Option<(u32, Class)>,
+    /// Tokens that have begun, and those of them that have ended.
+    n_begun: usize,
+    n_ended: usize,
 }
 
 impl Finder {
-    fn block(&mut self, block: &[u8; 64], base: u32, places: &mut Vec<Place>) {
+    fn block(&mut self, block: &[u8; 64], base: u32, spans: &mut [Span], numbers: &mut Vec<u32>) {
         let Masks { word, other, digit } = Masks::of(block);
         let before = word << 1 | self.word;
-        let mut starts = word & !before | other;
+        let starts = word & !before | other;
         // In a run of ones, a one that is added somewhere carries to the place behind the run.
         let (sum, over) = word.overflowing_add(digit);
         let (sum, over_again) = sum.overflowing_add(u64::from(self.digit));
         let word_ends = !word & before;
         let with_digit = sum & word_ends;
-        let mut ends = word_ends | other << 1 | self.other;
+        let ends = word_ends | other << 1 | self.other;
         (self.word, self.other, self.digit) = (word >> 63, other >> 63, over | over_again);
-        places.reserve(64);
-        loop {
-            if let Some((start, class)) = self.open {
-                if ends == 0 {
-                    return;
-                }
-                let class = if with_digit & lowest(ends) == 0 { class } else { Class::Number };
-                let span = Span { start, end: base + ends.trailing_zeros() };
-                places.push(Place { span, folded: span, class });
-                ends ^= lowest(ends);
-            }
-            if starts == 0 {
-                self.open = None;
-                return;
-            }
-            let at = starts.trailing_zeros();
-            let first = block.get(at as usize).copied().unwrap_or_default();
-            self.open = Some((base + at, Class::of_ascii(first)));
-            starts ^= lowest(starts);
+        // Tokens end in the order in which they begin.
+        let begun = spans.get_mut(self.n_begun..).unwrap_or_default();
+        self.n_begun += each_bit(starts, begun, |span, at| span.start = base + at);
+        for at in bits_of(with_digit) {
+            let n_before = (ends & ((1 << at) - 1)).count_ones();
+            numbers.push(offset(self.n_ended) + n_before);
         }
+        let ended = spans.get_mut(self.n_ended..).unwrap_or_default();
+        self.n_ended += each_bit(ends, ended, |span, at| span.end = base + at);
     }
 }
 
-/// The lowest bit that is set.
-#[inline]
-fn lowest(mask: u64) -> u64 {
-    mask & mask.wrapping_neg()
+/// Writes the positions of the bits that are set, one to a span; returns how many they are.
+#[inline(always)]
+fn each_bit(mask: u64, spans: &mut [Span], write: impl Fn(&mut Span, u32)) -> usize {
+    let mut n = 0;
+    for (span, at) in spans.iter_mut().zip(bits_of(mask)) {
+        write(span, at);
+        n += 1;
+    }
+    n
+}
+
+/// The positions of the bits that are set, ascending.
+#[inline(always)]
+fn bits_of(mut mask: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        (mask != 0).then(|| {
+            let at = mask.trailing_zeros();
+            mask &= mask - 1;
+            at
+        })
+    })
 }
 
 /// A bit a character.
@@ -89,33 +102,41 @@ struct Masks {
 impl Masks {
     fn of(block: &[u8; 64]) -> Self {
         // Loops without a branch, of which the compiler makes operations on many bytes at once.
-        let digit = block.map(|byte| byte.wrapping_sub(b'0') < 10);
+        let digit = block.map(|byte| all_bits(byte.wrapping_sub(b'0') < 10));
         let word = block.map(|byte| {
-            ((byte | 0x20).wrapping_sub(b'a') < 26)
-                | (byte.wrapping_sub(b'0') < 10)
-                | (byte == b'_')
+            all_bits(
+                ((byte | 0x20).wrapping_sub(b'a') < 26)
+                    | (byte.wrapping_sub(b'0') < 10)
+                    | (byte == b'_'),
+            )
         });
         // White space as `char::is_whitespace` has it, and the separators that Python's `\s` adds.
-        let space =
-            block.map(|byte| (byte.wrapping_sub(b'\t') < 5) | (byte.wrapping_sub(0x1c) < 5));
+        let space = block
+            .map(|byte| all_bits((byte.wrapping_sub(b'\t') < 5) | (byte.wrapping_sub(0x1c) < 5)));
         let word = bits(&word);
         Self { word, other: !(word | bits(&space)), digit: bits(&digit) }
     }
 }
 
-/// A bit for each of 64 truths.
+/// A byte of ones for what is true, as comparisons of many bytes at once give it.
+#[inline(always)]
+fn all_bits(is_true: bool) -> u8 {
+    u8::from(is_true).wrapping_neg()
+}
+
+/// A bit for each of 64 bytes, which are ones or zeros.
 #[inline]
-fn bits(truths: &[bool; 64]) -> u64 {
+fn bits(bytes: &[u8; 64]) -> u64 {
     // Part of every x86-64: nothing is asked when the program runs.
     #[cfg(target_arch = "x86_64")]
     if let Some(sse2) = pulp::core_arch::x86::Sse2::try_new() {
-        return bits_by_sse2(sse2, truths);
+        return bits_by_sse2(sse2, bytes);
     }
     let mut bits = 0;
-    let (eights, _) = truths.as_chunks::<8>();
+    let (eights, _) = bytes.as_chunks::<8>();
     for (nth, eight) in eights.iter().enumerate() {
         // The product has the eight lowest bits of bytes side by side in its uppermost byte.
-        let eight = u64::from_le_bytes(eight.map(u8::from));
+        let eight = u64::from_le_bytes(*eight) & 0x0101_0101_0101_0101;
         bits |= (eight.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * nth);
     }
     bits
@@ -124,16 +145,14 @@ fn bits(truths: &[bool; 64]) -> u64 {
 /// The same, 16 at a time.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-fn bits_by_sse2(sse2: pulp::core_arch::x86::Sse2, truths: &[bool; 64]) -> u64 {
-    let bits = |sixteen: &[bool; 16]| {
+fn bits_by_sse2(sse2: pulp::core_arch::x86::Sse2, bytes: &[u8; 64]) -> u64 {
+    let bits = |sixteen: &[u8; 16]| {
         let (eights, _) = sixteen.as_chunks::<8>();
-        let mut eights = eights.iter().map(|eight| i64::from_le_bytes(eight.map(u8::from)));
+        let mut eights = eights.iter().map(|eight| i64::from_le_bytes(*eight));
         let (low, high) = (eights.next().unwrap_or_default(), eights.next().unwrap_or_default());
-        // Each byte's lowest bit becomes its highest.
-        let bytes = sse2._mm_slli_epi64::<7>(sse2._mm_set_epi64x(high, low));
-        u64::from(sse2._mm_movemask_epi8(bytes).cast_unsigned())
+        u64::from(sse2._mm_movemask_epi8(sse2._mm_set_epi64x(high, low)).cast_unsigned())
     };
-    let (sixteens, _) = truths.as_chunks::<16>();
+    let (sixteens, _) = bytes.as_chunks::<16>();
     sixteens.iter().rev().fold(0, |all, sixteen| all << 16 | bits(sixteen))
 }
 
@@ -164,13 +183,17 @@ mod tests {
                 let text = format!("{before}{}{digit}", "a".repeat(n));
                 let len = |text: &str| u32::try_from(text.len()).expect("short");
                 let last = Span { start: len(before), end: len(&text) };
-                let class = if digit.is_empty() { Class::Plain } else { Class::Number };
                 for end in ["", ".", " ", " b"] {
                     let text = format!("{text}{end}");
-                    let mut places = Vec::new();
-                    find(text.as_bytes(), &mut places);
-                    let wanted = places.iter().find(|place| place.span.start == last.start);
-                    assert_eq!(wanted, Some(&Place { span: last, folded: last, class }), "{text}");
+                    let (mut spans, mut numbers) = (Vec::new(), Vec::new());
+                    let n = find(text.as_bytes(), &mut spans, &mut numbers);
+                    let nth = spans[..n].iter().position(|span| *span == last).expect(&text);
+                    let wanted = if digit.is_empty() {
+                        vec![]
+                    } else {
+                        vec![u32::try_from(nth).expect("few")]
+                    };
+                    assert_eq!(numbers, wanted, "{text}");
                 }
             }
         }

@@ -30,13 +30,13 @@ pub fn key(folded: &str) -> u64 {
 
 /// The key of a token that stands in a buffer with at least 16 bytes behind it.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation, reason = "the two halves of the bytes")]
 pub(super) fn key_within(buffer: &[u8], start: usize, end: usize) -> u64 {
     let bytes = buffer.get(start..).and_then(<[u8]>::first_chunk::<SHORT>);
-    match (bytes, SHORT_MASKS.get(end.wrapping_sub(start))) {
-        (Some(bytes), Some(mask)) => {
-            let bytes = u128::from_le_bytes(*bytes) & mask;
-            fold(u128::from(bytes as u64 ^ KEYS[0]) * u128::from((bytes >> 64) as u64 ^ KEYS[1]))
+    match (bytes.map(|bytes| bytes.as_chunks::<8>().0), SHORT_MASKS.get(end.wrapping_sub(start))) {
+        (Some([low, high]), Some(masks)) => {
+            let low = u64::from_le_bytes(*low) & masks[0];
+            let high = u64::from_le_bytes(*high) & masks[1];
+            fold(u128::from(low ^ KEYS[0]) * u128::from(high ^ KEYS[1]))
         }
         _ => xxhash_rust::xxh3::xxh3_64(buffer.get(start..end).unwrap_or_default()),
     }
@@ -46,12 +46,13 @@ pub(super) fn key_within(buffer: &[u8], start: usize, end: usize) -> u64 {
 const SHORT: usize = 16;
 /// Any bits, with the uppermost of a byte set, so that no ASCII text makes a factor 0.
 const KEYS: [u64; 2] = [0xd6e8_feb8_6659_fd93, 0xa076_1d64_78bd_642f];
-/// By length: the bytes of a token.
-const SHORT_MASKS: [u128; SHORT + 1] = {
-    let mut masks = [u128::MAX; SHORT + 1];
+/// By length: which bytes of the two halves are the token's.
+const SHORT_MASKS: [[u64; 2]; SHORT + 1] = {
+    let mut masks = [[u64::MAX; 2]; SHORT + 1];
     let mut len = 0;
     while len < SHORT {
-        masks[len] = (1 << (8 * len)) - 1;
+        masks[len] =
+            if len < 8 { [(1 << (8 * len)) - 1, 0] } else { [u64::MAX, (1 << (8 * len - 64)) - 1] };
         len += 1;
     }
     masks

@@ -88,14 +88,14 @@ impl Shape {
     }
 }
 
-/// Replaces `shapes` by those of some tokens.
-pub fn find_shapes(tokens: &Tokens, shapes: &mut Vec<Shape>) {
+/// Replaces `shapes` by those of the tokens that were found in `sentence`.
+pub fn find_shapes(sentence: &str, tokens: &mut Tokens, shapes: &mut Vec<Shape>) {
     shapes.clear();
     let mut before = Class::Opener;
     let mut in_name = false;
-    for (at, place) in (0u32..).zip(&tokens.places) {
-        let is_name = place.class == Class::Capitalised && before != Class::Opener;
-        before = place.class;
+    for (at, class) in (0u32..).zip(tokens.classes(sentence)) {
+        let is_name = *class == Class::Capitalised && before != Class::Opener;
+        before = *class;
         if is_name && in_name {
             if let Some(last) = shapes.last_mut() {
                 last.last = at;
@@ -103,7 +103,7 @@ pub fn find_shapes(tokens: &Tokens, shapes: &mut Vec<Shape>) {
             continue;
         }
         in_name = is_name;
-        let mark = if place.class == Class::Number { Mark::Number } else { Mark::Word };
+        let mark = if *class == Class::Number { Mark::Number } else { Mark::Word };
         let mark = if is_name { Mark::Name } else { mark };
         shapes.push(Shape { first: at, last: at, mark });
     }
@@ -119,8 +119,9 @@ mod tests {
         assert_eq!(Mark::Name.hash(), Some(hash::token("Aa")));
         assert_eq!(Mark::Number.hash(), Some(hash::token("0")));
         let (mut tokens, mut shapes) = (Tokens::default(), Vec::new());
-        tokens.find("He denied that John Smith paid 30 euros.");
-        find_shapes(&tokens, &mut shapes);
+        let sentence = "He denied that John Smith paid 30 euros.";
+        tokens.find(sentence);
+        find_shapes(sentence, &mut tokens, &mut shapes);
         let marks: Vec<_> = shapes.iter().map(|s| s.mark).collect();
         use Mark::{Name, Number, Word};
         assert_eq!(marks, [Word, Word, Word, Name, Word, Number, Word, Word]);

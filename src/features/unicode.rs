@@ -5,12 +5,12 @@ use super::shapes::Class;
 use super::tokens::Place;
 use super::{Span, normalise};
 
-/// Adds the tokens of a sentence to `places` and their folded texts to `folded`.
+/// Hands over the tokens of a sentence, and adds their folded texts to `folded`.
 pub(super) fn find(
     sentence: &str,
     characters: &Characters,
     folded: &mut String,
-    places: &mut Vec<Place>,
+    mut found: impl FnMut(Place),
 ) {
     let mut open = Open::default();
     normalise::for_each_char(sentence, characters, |facts, place| {
@@ -18,7 +18,7 @@ pub(super) fn find(
             return;
         }
         if !open.run.goes_on_with(facts.kind) {
-            places.extend(open.end(folded));
+            open.end(folded).into_iter().for_each(&mut found);
             open = Open::begin(facts, place, folded);
         }
         open.run = open.run.then(facts.kind);
@@ -26,7 +26,7 @@ pub(super) fn find(
             open.take_in(facts, place, folded);
         }
     });
-    places.extend(open.end(folded));
+    open.end(folded).into_iter().for_each(found);
 }
 
 /// The token that is being read; its folded text stands at the end of the buffer.

@@ -45,7 +45,7 @@ impl Met {
             }
             n += usize::from(self.insert(from.get()));
         }
-        for position in list.iter().take(n) {
+        for position in list.get(..n).unwrap_or_default() {
             if let Some(word) = self.0.get_mut(*position as usize / 64) {
                 *word = 0;
             }
