@@ -58,7 +58,7 @@ fn check(data: &Dataset, weighting: Weighting) -> Result<f64> {
     for example in &data.examples {
         analysis.analyse(&example.text);
         let wanted = formula.probabilities(&analysis);
-        let got = scorer.classify(&model, &example.text, &Options::default()).probabilities;
+        let got = &scorer.classify(&model, &example.text, &Options::default()).probabilities;
         let differences = got.iter().zip(&wanted).map(|(got, wanted)| (got - wanted).abs());
         let difference = differences.fold(0.0, f64::max);
         let best = |values: &[f64]| {

@@ -193,7 +193,7 @@ impl ClassifierService for Bare {
     ) -> std::result::Result<Response<ClassifyResponse>, Status> {
         let sentence = request.into_inner().sentence;
         let mut scorer = SCORER.take().unwrap_or_default();
-        let answer = scorer.classify(&self.0, &sentence, &Options::default());
+        let answer = scorer.classify(&self.0, &sentence, &Options::default()).clone();
         SCORER.set(Some(scorer));
         let labels = self.0.labels();
         let name = |at: usize| labels.get(at).cloned().unwrap_or_default();

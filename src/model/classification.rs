@@ -35,6 +35,19 @@ pub enum AbstainReason {
     NoKnownTokens,
 }
 
+impl Default for Classification {
+    /// That of no sentence, by a model without labels.
+    fn default() -> Self {
+        Self {
+            outcome: Outcome::Abstained(AbstainReason::NoKnownTokens),
+            probabilities: Vec::new(),
+            token_count: 0,
+            unknown_token_count: 0,
+            explanation: None,
+        }
+    }
+}
+
 impl Classification {
     /// Returns labels with their probabilities, best first, ties in label order; `top_k` of them, or
     /// all for 0.

@@ -38,29 +38,38 @@ pub struct Scorer {
     sums: Vec<RowSum>,
     scores: Vec<f64>,
     analysis: Analysis,
+    answer: Classification,
 }
 
 impl Scorer {
-    /// Classifies one sentence. Any text gives an answer, an empty one that of the priors.
-    pub fn classify(&mut self, model: &Model, sentence: &str, options: &Options) -> Classification {
+    /// Classifies one sentence. Any text gives an answer, an empty one that of the priors. The answer stands in a
+    /// buffer of the scorer, so that without reasons no memory is asked for once the buffers are large enough.
+    pub fn classify(
+        &mut self,
+        model: &Model,
+        sentence: &str,
+        options: &Options,
+    ) -> &Classification {
         self.score(&model.table, sentence);
-        let token_count = number(self.tokens.len());
-        let unknown_token_count = number(self.unknown.len());
-        let explanation = options.explain.then(|| {
+        let Self { answer, .. } = self;
+        answer.token_count = number(self.tokens.len());
+        answer.unknown_token_count = number(self.unknown.len());
+        answer.explanation = options.explain.then(|| {
             self.analysis.analyse(sentence);
             explain::explain(&model.table, &self.analysis, &self.scores)
         });
-        let probabilities = softmax(&self.scores);
+        answer.probabilities.clone_from(&self.scores);
+        softmax(&mut answer.probabilities);
         let threshold = options.min_probability.unwrap_or(model.metadata.min_probability);
-        let best = best(&probabilities);
-        let outcome = if unknown_token_count == token_count {
+        let best = best(&answer.probabilities);
+        answer.outcome = if answer.unknown_token_count == answer.token_count {
             Outcome::Abstained(AbstainReason::NoKnownTokens)
-        } else if probabilities.get(best).is_none_or(|p| *p < threshold) {
+        } else if answer.probabilities.get(best).is_none_or(|p| *p < threshold) {
             Outcome::Abstained(AbstainReason::LowProbability)
         } else {
             Outcome::Label(best)
         };
-        Classification { outcome, probabilities, token_count, unknown_token_count, explanation }
+        answer
     }
 
     /// Leaves the label scores of a sentence in `self.scores`, its tokens in `self.tokens`, and which of
@@ -73,7 +82,7 @@ impl Scorer {
                 sum.reset(table.n_labels());
             }
         }
-        self.find_items(table);
+        self.find_items(table, sentence);
         table.tokens.add(&self.known, &mut self.sums);
         for view in &table.views {
             self.sum_ngrams(table, *view);
@@ -91,7 +100,7 @@ impl Scorer {
     }
 
     /// Looks up the tokens, finds shapes if they are asked for, and the hashes of both.
-    fn find_items(&mut self, table: &Table) {
+    fn find_items(&mut self, table: &Table, sentence: &str) {
         self.words.begin(std::iter::repeat_n(0, self.tokens.len()));
         let hashes = self.words.inner_mut();
         self.known.find(table.tokens.index(), self.tokens.keys(), hashes, &mut self.unknown);
@@ -101,7 +110,7 @@ impl Scorer {
             }
         }
         if table.views.contains(&View::Shape) {
-            find_shapes(&self.tokens, &mut self.shapes);
+            find_shapes(sentence, &mut self.tokens, &mut self.shapes);
             let hashes = self.words.inner();
             self.shape_items.begin(self.shapes.iter().map(|shape| shape.hash(hashes)));
             self.known.find_shapes(&self.shapes);
@@ -188,14 +197,12 @@ pub(super) fn best(values: &[f64]) -> usize {
     )
 }
 
-/// Returns `exp(score) / Σ exp(score)`, subtracting the maximum first so that nothing overflows.
-fn softmax(scores: &[f64]) -> Vec<f64> {
-    let mut values = scores.to_vec();
+/// Makes of scores `exp(score) / Σ exp(score)`, subtracting the maximum first so that nothing overflows.
+fn softmax(scores: &mut [f64]) {
     widest(
         #[inline(always)]
-        || softmax_double(&mut values),
+        || softmax_double(scores),
     );
-    values
 }
 
 /// Used by explanations too: what one row adds to `label` before scaling.

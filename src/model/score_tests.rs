@@ -83,7 +83,7 @@ proptest! {
             });
             prop_assert_eq!(got.unknown_token_count as usize, unknown.count());
             prop_assert_eq!(got.token_count as usize, analysis.tokens().len());
-            let why = got.explanation.expect("it was asked for");
+            let why = got.explanation.as_ref().expect("it was asked for");
             let listed: f64 = why.contributions.iter().map(|c| c.log_odds).sum();
             let difference =
                 got.probabilities[why.label].ln() - got.probabilities[why.against].ln();

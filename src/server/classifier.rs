@@ -46,10 +46,8 @@ impl ClassifierService for Classifier {
         let ClassifyRequest { sentence, options } = request.into_inner();
         let options = request::sentence(&sentence, options.as_ref(), &self.limits)?;
         let served = self.models.resolve(&options.target).await?;
-        let answer = classify(&served.model, &sentence, &options.scoring);
-        served.tally.count(&answer);
         Ok(Response::new(ClassifyResponse {
-            classification: Some(response::classification(&answer, &served.model, options.top_k)),
+            classification: Some(answer(&served, &sentence, &options)),
             model_version: Some(model_version(&served)),
         }))
     }
@@ -61,15 +59,10 @@ impl ClassifierService for Classifier {
         let request = request.into_inner();
         let options = request::batch(&request, &self.limits)?;
         let served = self.models.resolve(&options.target).await?;
-        let answers =
-            self.workers.classify_all(&served.model, request.sentences, options.scoring).await?;
-        answers.iter().for_each(|answer| served.tally.count(answer));
-        let answers =
-            answers.iter().map(|a| response::classification(a, &served.model, options.top_k));
-        Ok(response::reply(BatchClassifyResponse {
-            classifications: answers.collect(),
-            model_version: Some(model_version(&served)),
-        }))
+        let version = model_version(&served);
+        let answer_one = move |sentence: &str| answer(&served, sentence, &options);
+        let classifications = self.workers.for_each(request.sentences, answer_one).await?;
+        Ok(response::reply(BatchClassifyResponse { classifications, model_version: Some(version) }))
     }
 
     type StreamClassifyStream =
@@ -107,6 +100,18 @@ impl ClassifierService for Classifier {
     }
 }
 
+/// The answer to a sentence, which is counted.
+fn answer(
+    served: &ServedModel,
+    sentence: &str,
+    options: &ClassifyOptions,
+) -> crate::proto::Classification {
+    classify(&served.model, sentence, &options.scoring, |answer| {
+        served.tally.count(answer);
+        response::classification(answer, &served.model, options.top_k)
+    })
+}
+
 /// The answer to one item of a stream; what is wrong with the item is part of the answer.
 async fn answer_item(
     models: &Arc<Models>,
@@ -129,9 +134,7 @@ async fn classify_item(
 ) -> Result<(crate::proto::Classification, Arc<ServedModel>), CallError> {
     let options = request::item(item, limits)?;
     let served = models.resolve(&options.target).await?;
-    let answer = classify(&served.model, &item.sentence, &options.scoring);
-    served.tally.count(&answer);
-    Ok((response::classification(&answer, &served.model, options.top_k), served))
+    Ok((answer(&served, &item.sentence, &options), served))
 }
 
 /// Splits and classifies, until the caller leaves.
@@ -147,9 +150,7 @@ fn classify_text(
     let wanted = places.into_iter().take_while(|_| is_wanted());
     let classified = wanted.filter_map(|place| {
         let sentence = request.text.get(place.clone())?;
-        let answer = classify(&served.model, sentence, &options.scoring);
-        served.tally.count(&answer);
-        let mut classification = response::classification(&answer, &served.model, options.top_k);
+        let mut classification = answer(served, sentence, options);
         let start = place.start;
         response::move_spans(&mut classification, |span| offsets.span_from(start, span));
         Some(ClassifiedSentence {

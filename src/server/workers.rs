@@ -31,15 +31,20 @@ thread_local! {
 #[cfg(debug_assertions)]
 const PANIC: &str = "\u{1}panic\u{1}";
 
-/// Classifies one sentence on this thread.
-pub(crate) fn classify(model: &Model, sentence: &str, options: &Options) -> Classification {
+/// Classifies one sentence on this thread, and returns what is made of the answer.
+pub(crate) fn classify<T>(
+    model: &Model,
+    sentence: &str,
+    options: &Options,
+    make: impl FnOnce(&Classification) -> T,
+) -> T {
     #[cfg(debug_assertions)]
     assert_ne!(sentence, PANIC, "on purpose");
     // Taken out and put back, so that a panic leaves no half-used scorer behind.
     let mut scorer = SCORER.take().unwrap_or_default();
-    let classification = scorer.classify(model, sentence, options);
+    let made = make(scorer.classify(model, sentence, options));
     SCORER.set(Some(scorer));
-    classification
+    made
 }
 
 /// The pool for what would hold up a request thread.
@@ -73,24 +78,22 @@ impl Workers {
         })
     }
 
-    /// Classifies sentences, in order. Small jobs run at once; large ones end early when the caller
+    /// Makes something of each sentence, in order. Small jobs run at once; large ones end early when the caller
     /// stops waiting.
-    pub(crate) async fn classify_all(
+    pub(crate) async fn for_each<T: Send + 'static>(
         &self,
-        model: &Arc<Model>,
         sentences: Vec<String>,
-        options: Options,
-    ) -> Result<Vec<Classification>, CallError> {
+        make: impl Fn(&str) -> T + Send + Sync + 'static,
+    ) -> Result<Vec<T>, CallError> {
         let n_bytes: usize = sentences.iter().map(String::len).sum();
         if sentences.len() <= MAX_INLINE_SENTENCES && n_bytes <= MAX_INLINE_BYTES {
-            return Ok(sentences.iter().map(|s| classify(model, s, &options)).collect());
+            return Ok(sentences.iter().map(|sentence| make(sentence)).collect());
         }
-        let model = Arc::clone(model);
         self.run(move |caller_left| {
             sentences
                 .par_chunks(CHUNK_SENTENCES)
                 .take_any_while(|_| !caller_left.load(Ordering::Relaxed))
-                .flat_map_iter(|chunk| chunk.iter().map(|s| classify(&model, s, &options)))
+                .flat_map_iter(|chunk| chunk.iter().map(|sentence| make(sentence)))
                 .collect()
         })
         .await

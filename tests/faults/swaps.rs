@@ -99,7 +99,8 @@ fn publish(folder: &Path) -> Expected {
         parts.offsets[0] += 0.25;
         let version = repository.publish(&name(), &parts).expect("published");
         let model = Model::try_new(&parts).expect("a model");
-        let answer = Scorer::default().classify(&model, SENTENCE, &Options::default());
+        let mut scorer = Scorer::default();
+        let answer = scorer.classify(&model, SENTENCE, &Options::default());
         expected.insert(version, answer.probabilities.iter().copied().fold(0.0, f64::max));
     }
     repository.activate(&name(), 1).expect("activated");

@@ -23,7 +23,8 @@ fn probabilities_sum_to_one_from_no_token_to_a_hundred_thousand() {
     let words = ["denied", "the", "minister", "1907", "Zürich", "qqqx", "accused", ".", "said"];
     for n_tokens in [0, 1, 2, 7, 100, 5_000, 100_000] {
         let sentence: Vec<_> = words.iter().cycle().copied().take(n_tokens).collect();
-        let answer = Scorer::default().classify(&model, &sentence.join(" "), &Options::default());
+        let mut scorer = Scorer::default();
+        let answer = scorer.classify(&model, &sentence.join(" "), &Options::default());
         let total: f64 = answer.probabilities.iter().sum();
         assert_eq!(answer.token_count as usize, n_tokens);
         assert!((total - 1.0).abs() < 1e-9, "{n_tokens}: {total}");

@@ -42,7 +42,8 @@ fn every_golden_file_answers_as_it_did() {
 fn assert_answers(version: &str, case: &Value) {
     let text = |key: &str| case[key].as_str().expect("text").to_owned();
     let model = model(version, &text("model"));
-    let answer = Scorer::default().classify(&model, &text("sentence"), &Options::default());
+    let mut scorer = Scorer::default();
+    let answer = scorer.classify(&model, &text("sentence"), &Options::default());
     let label = match answer.outcome {
         Outcome::Label(position) => model.labels()[position].clone(),
         Outcome::Abstained(_) => String::new(),

@@ -48,7 +48,7 @@ fn classify(
     let options = request::sentence(sentence, Some(options), &Limits::default())?;
     let answer = scorer.classify(&served.model, sentence, &options.scoring);
     Ok(ClassifyResponse {
-        classification: Some(response::classification(&answer, &served.model, options.top_k)),
+        classification: Some(response::classification(answer, &served.model, options.top_k)),
         model_version: Some(response::model_version(served)),
     })
 }
