@@ -61,6 +61,8 @@ impl FixedRows {
                 9..=16 => self.add_long::<16>(positions, totals),
                 17..=32 => self.add_long::<32>(positions, totals),
                 33..=64 => self.add_long::<64>(positions, totals),
+                // Less is read past the end than in blocks of 96.
+                65..=80 | 129..=160 => self.add_long::<80>(positions, totals),
                 _ => self.add_long::<BLOCK>(positions, totals),
             }
         }
@@ -130,7 +132,7 @@ mod tests {
     #[test]
     #[allow(clippy::float_cmp, reason = "all of it is exact")]
     fn rows_are_added_in_every_width_however_many_they_are() {
-        for width in [2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 33, 64, 150] {
+        for width in [2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 33, 64, 77, 150, 200] {
             let number = |row: usize, column: usize| {
                 let (row, column) = (u16::try_from(row).unwrap(), u16::try_from(column).unwrap());
                 (f32::from(row) - 50.0) * 0.125 + f32::from(column)
