@@ -106,7 +106,8 @@ fn exp_double(x: f64) -> f64 {
     power * two_to_n
 }
 
-/// Turns scores into probabilities in place, in double precision.
+/// Turns scores into probabilities `exp(score) / Σ exp(score)` in place, in double precision; the maximum is
+/// subtracted first, so that nothing overflows.
 #[inline(always)]
 pub(crate) fn softmax_double(z: &mut [f64]) {
     let highest = highest(z);

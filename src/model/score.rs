@@ -50,7 +50,8 @@ impl Scorer {
         sentence: &str,
         options: &Options,
     ) -> &Classification {
-        self.score(&model.table, sentence);
+        self.add_up(&model.table, sentence);
+        let best = self.weigh_up(&model.table);
         let Self { answer, .. } = self;
         answer.token_count = number(self.tokens.len());
         answer.unknown_token_count = number(self.unknown.len());
@@ -58,10 +59,7 @@ impl Scorer {
             self.analysis.analyse(sentence);
             explain::explain(&model.table, &self.analysis, &self.scores)
         });
-        answer.probabilities.clone_from(&self.scores);
-        softmax(&mut answer.probabilities);
         let threshold = options.min_probability.unwrap_or(model.metadata.min_probability);
-        let best = best(&answer.probabilities);
         answer.outcome = if answer.unknown_token_count == answer.token_count {
             Outcome::Abstained(AbstainReason::NoKnownTokens)
         } else if answer.probabilities.get(best).is_none_or(|p| *p < threshold) {
@@ -72,9 +70,9 @@ impl Scorer {
         answer
     }
 
-    /// Leaves the label scores of a sentence in `self.scores`, its tokens in `self.tokens`, and which of
+    /// Leaves what a sentence has in each view in `self.sums`, its tokens in `self.tokens`, and which of
     /// them are unknown in `self.unknown`.
-    fn score(&mut self, table: &Table, sentence: &str) {
+    fn add_up(&mut self, table: &Table, sentence: &str) {
         self.tokens.find(sentence);
         self.sums.resize_with(View::ALL.len(), RowSum::default);
         for view in &table.views {
@@ -88,15 +86,28 @@ impl Scorer {
             self.sum_ngrams(table, *view);
         }
         self.sum_unknown_characters(table);
-        self.scores.clone_from(&table.offsets);
-        for view in &table.views {
-            let Some(sum) = self.sums.get(view.index()) else { continue };
-            let scale = scale(table, sum.square);
-            let values = sum.values.iter().zip(table.background(*view));
-            for (score, (value, background)) in self.scores.iter_mut().zip(values) {
-                *score += scale * (value + sum.mass * background);
-            }
-        }
+    }
+
+    /// Makes scores of the sums, and probabilities of the scores; returns the best label.
+    fn weigh_up(&mut self, table: &Table) -> usize {
+        let Self { sums, scores, answer, .. } = self;
+        widest(
+            #[inline(always)]
+            || {
+                scores.clone_from(&table.offsets);
+                for view in &table.views {
+                    let Some(sum) = sums.get(view.index()) else { continue };
+                    let scale = scale(table, sum.square);
+                    let values = sum.values.iter().zip(table.background(*view));
+                    for (score, (value, background)) in scores.iter_mut().zip(values) {
+                        *score += scale * (value + sum.mass * background);
+                    }
+                }
+                answer.probabilities.clone_from(scores);
+                softmax_double(&mut answer.probabilities);
+                best(&answer.probabilities)
+            },
+        )
     }
 
     /// Looks up the tokens, finds shapes if they are asked for, and the hashes of both.
@@ -182,27 +193,16 @@ fn number(n: usize) -> u32 {
 }
 
 /// Returns what a view's sums are multiplied by, from its squared length.
+#[inline(always)]
 pub(super) fn scale(table: &Table, square: f64) -> f64 {
     if table.is_normalised && square > 0.0 { square.sqrt().recip() } else { 1.0 }
 }
 
 /// Returns the first label of the highest score or probability.
+#[inline(always)]
 pub(super) fn best(values: &[f64]) -> usize {
-    widest(
-        #[inline(always)]
-        || {
-            let highest = highest(values);
-            values.iter().position(|value| *value >= highest).unwrap_or_default()
-        },
-    )
-}
-
-/// Makes of scores `exp(score) / Σ exp(score)`, subtracting the maximum first so that nothing overflows.
-fn softmax(scores: &mut [f64]) {
-    widest(
-        #[inline(always)]
-        || softmax_double(scores),
-    );
+    let highest = highest(values);
+    values.iter().position(|value| *value >= highest).unwrap_or_default()
 }
 
 /// Used by explanations too: what one row adds to `label` before scaling.
