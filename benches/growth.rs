@@ -20,6 +20,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use dictum::features::View;
 use dictum::model::{Model, Options, Scorer, Weighting};
 use dictum::train::examples::{CsvError, CsvOptions, Limits, read_csv_into};
 use dictum::train::{Settings, Unobserved, collect, train};
@@ -45,6 +46,8 @@ struct Case {
     tokens: u64,
     /// Whether all words are drawn alike, and not by Zipf's law: by that, few of many words are drawn at all.
     is_even: bool,
+    /// Whether words and pairs of them alone are counted, as is usual elsewhere.
+    is_plain: bool,
     memory_bytes: u64,
 }
 
@@ -66,6 +69,7 @@ const BASE: Case = Case {
     vocabulary: 100_000,
     tokens: 24,
     is_even: false,
+    is_plain: false,
     memory_bytes: 3 << 29,
 };
 /// The vocabulary of the axis of rows.
@@ -124,15 +128,11 @@ fn series(is_whole: bool) -> Vec<(&'static str, Vec<(u64, Case)>)> {
         values.into_iter().map(|value| (value, case(value))).collect()
     };
     let base = if is_whole { BASE } else { Case { rows: 5_000, ..BASE } };
+    let rows = some(&[1_000, 10_000], &[10_000, 100_000, 1_000_000, 10_000_000]);
+    let of_rows = |rows, is_plain| Case { rows, vocabulary: LARGE_VOCABULARY, is_plain, ..base };
     vec![
-        (
-            "rows",
-            with(some(&[1_000, 10_000], &[10_000, 100_000, 1_000_000, 10_000_000]), &|rows| Case {
-                rows,
-                vocabulary: LARGE_VOCABULARY,
-                ..base
-            }),
-        ),
+        ("rows", with(rows.clone(), &|rows| of_rows(rows, false))),
+        ("rows of words and pairs", with(rows, &|rows| of_rows(rows, true))),
         ("labels", with(some(&[2, 100], &[2, 10, 100, 1_000]), &|labels| Case { labels, ..base })),
         (
             "features",
@@ -163,12 +163,14 @@ fn measure(case: Case, pool: &ThreadPool) -> Result<Measured> {
     file.rewind()?;
     forget_peak()?;
     let start = Instant::now();
+    let all = Settings::default();
     let settings = Settings {
         alphas: vec![0.3],
         weighting: Some(Weighting::Presence),
+        views: if case.is_plain { vec![View::Word1, View::Word2] } else { all.views.clone() },
         sample_rows: NonZeroUsize::new(2_000),
         refinement: false,
-        ..Settings::default()
+        ..all
     };
     let limits = Limits { max_memory_bytes: case.memory_bytes, ..Limits::default() };
     let dataset =
