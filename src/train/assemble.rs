@@ -1,6 +1,8 @@
 //! Puts the model together: fits the published tables, folds the views' weights into them, and sorts
 //! everything as [`Parts`] wants it.
 
+use std::iter::repeat_n;
+
 use rayon::prelude::*;
 
 use super::calibrate::Outcome;
@@ -48,7 +50,9 @@ pub(super) fn parts(assembly: &Assembly<'_>) -> Result<Parts, TrainError> {
         let slots = background.get_mut(start..start + n_labels).unwrap_or_default();
         let n_features = view.weighed.matrix.n_features();
         let own = own_weights.get(base..base + n_features).unwrap_or_default();
-        tables.push(sums.table(view.alpha, slots, &sums.weights(scale * weight, own, pattern))?);
+        let weights = sums.weights(scale * weight, own, pattern);
+        problem.observer.check()?;
+        tables.push(sums.table(view.alpha, slots, &weights)?);
         base += n_features;
     }
     let offsets = match &outcome.refined {
@@ -75,7 +79,9 @@ pub(super) fn parts(assembly: &Assembly<'_>) -> Result<Parts, TrainError> {
     };
     problem.observer.check()?;
     merge(&tables, selection.weighting == Weighting::Idf, &mut parts, problem.observer)?;
+    problem.observer.check()?;
     parts.check().map_err(|e| TrainError::Unusable(e.to_string()))?;
+    problem.observer.check()?;
     Ok(parts)
 }
 
@@ -90,6 +96,7 @@ struct Sums<'a> {
     sums: Vec<f64>,
     /// One a feature; empty where all are 1.
     factors: &'a [f64],
+    observer: &'a dyn Observer,
 }
 
 /// A finished view.
@@ -110,15 +117,16 @@ impl<'a> Sums<'a> {
         view: &'a SelectedView<'_>,
         pattern: &'a Pattern,
         dataset: &'a Dataset,
-        observer: &dyn Observer,
+        observer: &'a dyn Observer,
     ) -> Self {
         if let Some(whole) = dataset.counted.as_ref().and_then(|c| c.view(view.view)) {
             return Self {
                 hashes: &whole.hashes,
                 starts: &whole.starts,
                 labels: &whole.labels,
-                sums: whole.sums.iter().map(|sum| f64::from(*sum)).collect(),
+                sums: observer.gather(whole.sums.iter().map(|sum| f64::from(*sum))),
                 factors: &[],
+                observer,
             };
         }
         let matrix = view.weighed.matrix;
@@ -127,8 +135,9 @@ impl<'a> Sums<'a> {
             hashes: &matrix.hashes,
             starts: &pattern.starts,
             labels: &pattern.labels,
-            sums: pattern.sums(&view.weighed, observer.wanted(0..n_examples)),
+            sums: pattern.sums(&view.weighed, 0..n_examples, observer),
             factors: &view.weighed.factors,
+            observer,
         }
     }
 
@@ -136,17 +145,22 @@ impl<'a> Sums<'a> {
     fn weights(&self, of_view: f64, own: &[f64], pattern: &Pattern) -> Vec<f64> {
         match &pattern.whole {
             Some(whole) => {
-                let mut weights = vec![of_view; self.hashes.len()];
-                for (position, own) in whole.positions.iter().zip(own) {
+                let mut weights = self.each(of_view);
+                for (position, own) in self.observer.wanted(whole.positions.iter().zip(own)) {
                     if let Some(weight) = weights.get_mut(*position as usize) {
                         *weight *= own;
                     }
                 }
                 weights
             }
-            None if own.is_empty() => vec![of_view; self.hashes.len()],
-            None => own.iter().map(|own| of_view * own).collect(),
+            None if own.is_empty() => self.each(of_view),
+            None => self.observer.gather(own.iter().map(|own| of_view * own)),
         }
+    }
+
+    /// The same for each feature.
+    fn each(&self, value: f64) -> Vec<f64> {
+        self.observer.gather(repeat_n(value, self.hashes.len()))
     }
 
     /// Fits the tables, folds weights and factors into them, and writes the background, centred over
@@ -160,10 +174,10 @@ impl<'a> Sums<'a> {
     ) -> Result<ViewTable<'a>, TrainError> {
         let entries = self.fit(alpha, background)?;
         let factor = |feature: usize| self.factors.get(feature).copied().unwrap_or(1.0);
-        let masses: Vec<f64> =
-            weights.iter().enumerate().map(|(feature, weight)| weight * factor(feature)).collect();
+        let masses = weights.iter().enumerate().map(|(feature, weight)| weight * factor(feature));
+        let masses: Vec<f64> = self.observer.gather(masses);
         let mut values = Vec::with_capacity(entries.len());
-        for (bounds, mass) in self.starts.windows(2).zip(&masses) {
+        for (bounds, mass) in self.observer.wanted(self.starts.windows(2).zip(&masses)) {
             let &[start, end] = bounds else { continue };
             let row = entries.get(start as usize..end as usize).unwrap_or_default();
             values.extend(row.iter().map(|value| (mass * value) as f32));
@@ -173,7 +187,7 @@ impl<'a> Sums<'a> {
             starts: self.starts,
             labels: self.labels,
             values,
-            masses: masses.into_iter().map(|mass| mass as f32).collect(),
+            masses: self.observer.gather(masses.into_iter().map(|mass| mass as f32)),
             factors: self.factors,
         })
     }
@@ -181,26 +195,28 @@ impl<'a> Sums<'a> {
     /// Returns what each entry adds beyond the background.
     fn fit(&self, alpha: f64, background: &mut [f64]) -> Result<Vec<f64>, TrainError> {
         let mut by_label: Vec<Vec<u32>> = vec![Vec::new(); background.len()];
-        for (entry, label) in (0u32..).zip(self.labels) {
+        self.observer.for_each((0u32..).zip(self.labels), |(entry, label)| {
             if let Some(entries) = by_label.get_mut(usize::from(*label)) {
                 entries.push(entry);
             }
-        }
+        });
         let sum = |entry: &u32| self.sums.get(*entry as usize).copied().unwrap_or_default();
         let tables: Vec<_> = by_label
             .par_iter()
             .map(|entries| {
+                self.observer.check()?;
                 let sums: Vec<f64> = entries.iter().map(sum).collect();
                 estimate::fit(&sums, self.hashes.len(), alpha)
             })
             .collect::<Result<_, _>>()?;
-        let mut values = vec![0.0; self.labels.len()];
+        let mut values = self.observer.zeros(self.labels.len());
         for (entries, table) in by_label.iter().zip(&tables) {
-            for (entry, log_probability) in entries.iter().zip(&table.log_probabilities) {
+            let found = entries.iter().zip(&table.log_probabilities);
+            self.observer.for_each(found, |(entry, log_probability)| {
                 if let Some(value) = values.get_mut(*entry as usize) {
                     *value = log_probability - table.background;
                 }
-            }
+            });
         }
         let mean =
             tables.iter().map(|t| t.background).sum::<f64>() / super::weigh::real(tables.len());

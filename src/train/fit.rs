@@ -87,7 +87,12 @@ impl Fit<'_> {
         let weights = self.weights(start, ridge);
         let scores = self.scores_of_left_out(&weights);
         let rows = scores.iter().flat_map(PartScores::rows);
-        let loss = rows.map(|(example, z)| self.problem.loss_of(example, z)).sum();
+        let loss = self
+            .problem
+            .observer
+            .wanted(rows)
+            .map(|(example, z)| self.problem.loss_of(example, z))
+            .sum();
         Ok(Trial { weights, loss, scores })
     }
 
@@ -110,7 +115,7 @@ impl Fit<'_> {
     /// A guess of 1 / curvature for every argument.
     fn scales(&self, start: &Weights, ridge: f64, n: f64) -> Vec<f64> {
         let rows = self.problem.rows;
-        let weights = single(&start.features);
+        let weights = self.single(&start.features);
         let n_arguments = start.features.len() + start.offsets.len();
         let (_, curvatures) = self.sum_parts(
             n_arguments,
@@ -124,8 +129,8 @@ impl Fit<'_> {
                 0.0
             },
         );
-        let scale = |(c, ridge): (&f64, f64)| (c / n + 2.0 * ridge).recip();
-        curvatures.iter().zip(self.ridges(ridge)).map(scale).collect()
+        let scale = |(c, ridge): (f64, f64)| (c / n + 2.0 * ridge).recip();
+        self.problem.observer.gather(curvatures.into_iter().zip(self.ridges(ridge)).map(scale))
     }
 
     /// Strengths of the ridges, one an argument.
@@ -138,7 +143,7 @@ impl Fit<'_> {
     fn loss(&self, arguments: &[f64], ridge: f64, gradient: &mut [f64]) -> f64 {
         let rows = self.problem.rows;
         let (features, offsets) = arguments.split_at(rows.n_features());
-        let weights = single(features);
+        let weights = self.single(features);
         let (loss, sums) = self.sum_parts(
             arguments.len(),
             #[inline(always)]
@@ -159,16 +164,17 @@ impl Fit<'_> {
             },
         );
         let n = real(self.parts.iter().map(|p| p.examples.len()).sum());
-        gradient.iter_mut().zip(sums).for_each(|(g, sum)| *g = sum / n);
         let starts = std::iter::repeat_n(&1.0, features.len()).chain(self.problem.offsets);
+        let shifts = arguments.iter().zip(starts).map(|(argument, start)| argument - start);
+        let gradient = gradient.iter_mut().zip(sums);
         let mut penalty = 0.0;
-        for (((g, argument), start), ridge) in
-            gradient.iter_mut().zip(arguments).zip(starts).zip(self.ridges(ridge))
-        {
-            let shift = argument - start;
-            *g += 2.0 * ridge * shift;
-            penalty += ridge * shift * shift;
-        }
+        self.problem.observer.for_each(
+            gradient.zip(shifts).zip(self.ridges(ridge)),
+            |(((g, sum), shift), ridge)| {
+                *g = sum / n + 2.0 * ridge * shift;
+                penalty += ridge * shift * shift;
+            },
+        );
         loss / n + penalty
     }
 
@@ -184,7 +190,7 @@ impl Fit<'_> {
             .par_chunks(per_chunk)
             .take_any_while(|_| !self.problem.observer.is_cancelled())
             .map(|parts| {
-                let mut sums = vec![0f32; n_arguments];
+                let mut sums = self.problem.observer.zeros(n_arguments);
                 let loss = widest(
                     #[inline(always)]
                     || {
@@ -198,16 +204,19 @@ impl Fit<'_> {
                 (loss, sums)
             })
             .collect();
-        let mut total = (0.0, vec![0.0; n_arguments]);
+        let observer = self.problem.observer;
+        let mut total = (0.0, observer.zeros(n_arguments));
         for (loss, sums) in sums {
             total.0 += loss;
-            total.1.iter_mut().zip(sums).for_each(|(t, s)| *t += f64::from(s));
+            observer.for_each(total.1.iter_mut().zip(sums), |(t, s): (&mut f64, _)| {
+                *t += f64::from(s);
+            });
         }
         total
     }
 
     fn scores_of_left_out(&self, weights: &Weights) -> Vec<PartScores> {
-        let features = single(&weights.features);
+        let features = self.single(&weights.features);
         let rows = self.problem.rows;
         let n_labels = weights.offsets.len();
         let of_part = |part: &Part| {
@@ -220,9 +229,9 @@ impl Fit<'_> {
         };
         self.left_out.par_iter().map(of_part).collect()
     }
-}
 
-#[allow(clippy::cast_possible_truncation, reason = "scores are computed in single precision")]
-fn single(values: &[f64]) -> Vec<f32> {
-    values.iter().map(|v| *v as f32).collect()
+    #[allow(clippy::cast_possible_truncation, reason = "scores are computed in single precision")]
+    fn single(&self, values: &[f64]) -> Vec<f32> {
+        self.problem.observer.gather(values.iter().map(|v| *v as f32))
+    }
 }

@@ -6,15 +6,21 @@
 
 use std::collections::HashMap;
 
+use super::Observer;
 use super::examples::Dataset;
 use crate::features::{Analysis, hash};
 
 /// Assigns each example a fold in `0..n_folds`. With fewer examples than folds, as many folds as examples.
-pub(super) fn assign(dataset: &Dataset, n_folds: u32, seed: u64) -> Vec<u32> {
+pub(super) fn assign(
+    dataset: &Dataset,
+    n_folds: u32,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Vec<u32> {
     let n_folds = n_folds.min(u32::try_from(dataset.examples.len()).unwrap_or(u32::MAX)).max(1);
     let mut analysis = Analysis::default();
-    let keys: Vec<u64> =
-        dataset.examples.iter().map(|e| key(&mut analysis, &e.text, seed)).collect();
+    let examples = observer.wanted(&dataset.examples);
+    let keys: Vec<u64> = examples.map(|e| key(&mut analysis, &e.text, seed)).collect();
 
     let mut order: Vec<usize> = (0..keys.len()).collect();
     let label_of = |at: usize| dataset.examples.get(at).map(|e| e.label);
@@ -25,7 +31,7 @@ pub(super) fn assign(dataset: &Dataset, n_folds: u32, seed: u64) -> Vec<u32> {
     let mut fold_of_key: HashMap<u64, u32> = HashMap::new();
     // Labels begin where the one before ended, so that small labels do not all fall in fold 0.
     let mut next = 0;
-    for at in order {
+    for at in observer.wanted(order) {
         let fold = *fold_of_key.entry(key_of(at)).or_insert_with(|| {
             let fold = next;
             next = (next + 1) % n_folds;

@@ -54,11 +54,11 @@ pub(super) fn minimise(
     mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
 ) -> Minimum {
     let Start { arguments: mut at, n_bounded, scales } = start;
-    let mut gradient = vec![0.0; at.len()];
+    let mut gradient = observer.zeros(at.len());
     let mut value = function(&at, &mut gradient);
-    let mut history = History { scales, pairs: VecDeque::new() };
+    let mut history = History { scales, pairs: VecDeque::new(), observer };
     for _ in observer.wanted(0..limits.max_steps) {
-        let is_held = held(&at, &gradient, n_bounded);
+        let is_held = observer.gather(held(&at, &gradient, n_bounded));
         if largest_free(&gradient, &is_held) <= limits.gradient {
             break;
         }
@@ -78,7 +78,8 @@ pub(super) fn minimise(
         let Some((next, next_value, next_gradient)) = search.run(&mut function) else {
             break;
         };
-        history.remember(difference(&next, &at), difference(&next_gradient, &gradient));
+        let step = observer.gather(difference(&next, &at));
+        history.remember(step, observer.gather(difference(&next_gradient, &gradient)));
         let improvement = value - next_value;
         (at, value, gradient) = (next, next_value, next_gradient);
         if improvement < limits.improvement {
@@ -89,15 +90,15 @@ pub(super) fn minimise(
 }
 
 /// The curvature seen in the last steps.
-#[derive(Debug)]
-struct History {
+struct History<'a> {
+    observer: &'a dyn Observer,
     /// The guess of 1 / curvature.
     scales: Vec<f64>,
     /// Step, change of the gradient, and 1 over their product.
     pairs: VecDeque<(Vec<f64>, Vec<f64>, f64)>,
 }
 
-impl History {
+impl History<'_> {
     fn remember(&mut self, step: Vec<f64>, change: Vec<f64>) {
         let product = dot(&step, &change);
         // Only positive curvature keeps the estimate positive definite.
@@ -112,10 +113,10 @@ impl History {
 
     /// Returns the quasi-Newton descent direction in the free arguments.
     fn direction(&self, gradient: &[f64], is_held: &[bool]) -> Vec<f64> {
-        let mut q: Vec<f64> =
-            gradient.iter().zip(is_held).map(|(g, held)| if *held { 0.0 } else { -g }).collect();
+        let free = gradient.iter().zip(is_held).map(|(g, held)| if *held { 0.0 } else { -g });
+        let mut q: Vec<f64> = self.observer.gather(free);
         let mut alphas = Vec::with_capacity(self.pairs.len());
-        for (step, change, rho) in self.pairs.iter().rev() {
+        for (step, change, rho) in self.observer.wanted(self.pairs.iter().rev()) {
             let alpha = rho * dot(step, &q);
             add_scaled(&mut q, change, -alpha);
             alphas.push(alpha);
@@ -125,7 +126,8 @@ impl History {
             dot(step, change) / scaled
         });
         q.iter_mut().zip(&self.scales).for_each(|(v, scale)| *v *= factor * scale);
-        for ((step, change, rho), alpha) in self.pairs.iter().zip(alphas.iter().rev()) {
+        let pairs = self.pairs.iter().zip(alphas.iter().rev());
+        for ((step, change, rho), alpha) in self.observer.wanted(pairs) {
             let beta = rho * dot(change, &q);
             add_scaled(&mut q, step, alpha - beta);
         }
@@ -154,7 +156,7 @@ impl Search<'_> {
         function: &mut impl FnMut(&[f64], &mut [f64]) -> f64,
     ) -> Option<(Vec<f64>, f64, Vec<f64>)> {
         let mut step = 1.0;
-        let mut gradient = vec![0.0; self.at.len()];
+        let mut gradient = self.observer.zeros(self.at.len());
         for _ in self.observer.wanted(0..MAX_HALVINGS) {
             let next = self.moved(step);
             let value = function(&next, &mut gradient);
@@ -170,14 +172,15 @@ impl Search<'_> {
     fn moved(&self, step: f64) -> Vec<f64> {
         let moved = self.at.iter().zip(self.direction).map(|(at, d)| at + step * d);
         let bounded = |(i, v): (usize, f64)| if i < self.n_bounded { v.max(0.0) } else { v };
-        moved.enumerate().map(bounded).collect()
+        self.observer.gather(moved.enumerate().map(bounded))
     }
 }
 
 /// Which arguments stand at their bound and would leave it.
-fn held(at: &[f64], gradient: &[f64], n_bounded: usize) -> Vec<bool> {
-    let at_bound = |(i, (at, g)): (usize, (&f64, &f64))| i < n_bounded && *at <= 0.0 && *g > 0.0;
-    at.iter().zip(gradient).enumerate().map(at_bound).collect()
+fn held(at: &[f64], gradient: &[f64], n_bounded: usize) -> impl Iterator<Item = bool> {
+    let is_held =
+        move |(i, (at, g)): (usize, (&f64, &f64))| i < n_bounded && *at <= 0.0 && *g > 0.0;
+    at.iter().zip(gradient).enumerate().map(is_held)
 }
 
 fn largest_free(gradient: &[f64], is_held: &[bool]) -> f64 {
@@ -189,8 +192,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
-    a.iter().zip(b).map(|(a, b)| a - b).collect()
+fn difference(a: &[f64], b: &[f64]) -> impl Iterator<Item = f64> {
+    a.iter().zip(b).map(|(a, b)| a - b)
 }
 
 fn add_scaled(to: &mut [f64], what: &[f64], scale: f64) {

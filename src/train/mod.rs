@@ -44,6 +44,7 @@ mod refine;
 mod rows;
 mod select;
 mod settings;
+mod sorted;
 pub mod stream;
 mod threshold;
 mod weigh;
@@ -160,7 +161,7 @@ pub fn train(
     let labels: Vec<u16> =
         dataset.examples.iter().map(|e| u16::try_from(e.label).unwrap_or(u16::MAX)).collect();
     let priors = log_shares(&label_counts);
-    let folds = fold_members(&folds::assign(dataset, settings.folds, settings.seed));
+    let folds = fold_members(&folds::assign(dataset, settings.folds, settings.seed, observer));
     let matrices = count(dataset, settings, &folds, observer)?;
     let patterns = patterns(dataset, &matrices, &labels, observer)?;
     let problem = Problem {

@@ -10,7 +10,7 @@
 use rayon::prelude::*;
 
 use super::Observer;
-use super::counts::BLOCK;
+use super::observer::BLOCK;
 use super::weigh::{Pattern, Weighed, real};
 use crate::simd::widest;
 
@@ -39,12 +39,12 @@ impl<'a> View<'a> {
         observer: &'a dyn Observer,
     ) -> Self {
         if let Some(whole) = &pattern.whole {
-            let known = pattern.label_totals(&whole.sums, n_labels);
+            let known = pattern.label_totals(&whole.sums, n_labels, observer);
             let rest = whole.totals.iter().zip(known).map(|(all, known)| all - known);
             return Self {
                 weighed,
                 pattern,
-                sums: whole.sums.clone(),
+                sums: observer.gather(whole.sums.iter().copied()),
                 totals: whole.totals.clone(),
                 n_features: real(whole.n_features),
                 rest: rest.collect(),
@@ -52,8 +52,8 @@ impl<'a> View<'a> {
             };
         }
         let n_examples = weighed.matrix.starts.len().saturating_sub(1);
-        let sums = pattern.sums(weighed, observer.wanted(0..n_examples));
-        let totals = pattern.label_totals(&sums, n_labels);
+        let sums = pattern.sums(weighed, 0..n_examples, observer);
+        let totals = pattern.label_totals(&sums, n_labels, observer);
         let n_features = real(weighed.matrix.n_features());
         let rest = vec![0.0; n_labels];
         Self { weighed, pattern, sums, totals, n_features, rest, observer }
@@ -61,15 +61,16 @@ impl<'a> View<'a> {
 
     /// Adds up sums by label, and those of the features that no example has.
     pub(super) fn label_totals(&self, sums: &[f64]) -> Vec<f64> {
-        let mut totals = self.pattern.label_totals(sums, self.rest.len());
+        let mut totals = self.pattern.label_totals(sums, self.rest.len(), self.observer);
         totals.iter_mut().zip(&self.rest).for_each(|(total, rest)| *total += rest);
         totals
     }
 
     /// The sums of all examples but some, entry by entry.
     pub(super) fn sums_without(&self, examples: impl Iterator<Item = usize>) -> Vec<f64> {
-        let left_out = self.pattern.sums(self.weighed, self.observer.wanted(examples));
-        self.sums.iter().zip(left_out).map(|(sum, left_out)| sum - left_out).collect()
+        let left_out = self.pattern.sums(self.weighed, examples, self.observer);
+        let sums = self.sums.iter().zip(left_out);
+        self.observer.gather(sums.map(|(sum, left_out)| sum - left_out))
     }
 
     /// Scores the examples of every fold, `N` smoothings at once.
@@ -124,8 +125,8 @@ impl<'a> View<'a> {
         base: &[Vec<[f32; N]>],
         alphas: [f64; N],
     ) -> Tables<N> {
-        let examples = self.observer.wanted(fold.iter().copied());
-        let fold_sums = self.pattern.sums(self.weighed, examples);
+        let examples = fold.iter().copied();
+        let fold_sums = self.pattern.sums(self.weighed, examples, self.observer);
         let mut entries = Vec::with_capacity(self.sums.len());
         let sums = self.sums.chunks(BLOCK).zip(fold_sums.chunks(BLOCK));
         for (base, (sums, fold_sums)) in self.observer.wanted(base.iter().zip(sums)) {
@@ -135,7 +136,8 @@ impl<'a> View<'a> {
             };
             entries.extend(base.iter().zip(sums.iter().zip(fold_sums)).map(entry));
         }
-        let fold_totals = self.pattern.label_totals(&fold_sums, self.totals.len());
+        let n_labels = self.totals.len();
+        let fold_totals = self.pattern.label_totals(&fold_sums, n_labels, self.observer);
         let n_features = self.n_features;
         let background = |(total, fold): (&f64, &f64)| {
             alphas.map(|alpha| -((total - fold).max(0.0) + alpha * n_features).ln())

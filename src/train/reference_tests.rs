@@ -95,7 +95,7 @@ fn published_tables_are_those_of_scikit_learn() {
             let matrix = Matrix::count(&dataset, view, &Unobserved);
             let weighed = Weighed::new(&matrix, weighting_of(weighting), &Unobserved);
             let pattern = Pattern::new(&matrix, &labels, &Unobserved);
-            let sums = pattern.sums(&weighed, 0..labels.len());
+            let sums = pattern.sums(&weighed, 0..labels.len(), &Unobserved);
             let wanted = &wanted.views[view.name()].log_probabilities;
             let numbers = numbers(&dataset, &matrix);
             assert_eq!(numbers.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());

@@ -10,6 +10,8 @@
 //! ridge's strength, calibrate and judge. Published is the mean of these fits, which is as good as one more
 //! fit on everything.
 
+use std::iter::repeat_n;
+
 use rayon::prelude::*;
 
 use super::fit::{Fit, Part, PartScores, Trial};
@@ -101,12 +103,13 @@ impl Problem<'_> {
     fn mean(&self, ridge: f64, fits: Vec<Trial>) -> Refined {
         let n_labels = self.offsets.len();
         let share = real(fits.len().max(1)).recip();
-        let mut scores = vec![0f32; self.labels.len() * n_labels];
-        let mut weights =
-            Weights { features: vec![0.0; self.rows.n_features()], offsets: vec![0.0; n_labels] };
-        for fit in fits {
+        let mut scores: Vec<f32> = self.observer.zeros(self.labels.len() * n_labels);
+        let features = self.observer.zeros(self.rows.n_features());
+        let mut weights = Weights { features, offsets: vec![0.0; n_labels] };
+        for fit in self.observer.wanted(fits) {
             weights.add_scaled(&fit.weights, share);
-            for (example, row) in fit.scores.iter().flat_map(PartScores::rows) {
+            for (example, row) in self.observer.wanted(fit.scores.iter().flat_map(PartScores::rows))
+            {
                 let mean = row.iter().map(|s| f64::from(*s)).sum::<f64>() / real(n_labels);
                 let slots = scores.get_mut(example * n_labels..(example + 1) * n_labels);
                 let centred = row.iter().map(|score| centre(*score, mean));
@@ -117,7 +120,8 @@ impl Problem<'_> {
     }
 
     pub(super) fn initial(&self) -> Weights {
-        Weights { features: vec![1.0; self.rows.n_features()], offsets: self.offsets.to_vec() }
+        let features = self.observer.gather(repeat_n(1.0, self.rows.n_features()));
+        Weights { features, offsets: self.offsets.to_vec() }
     }
 
     /// Prepares a fit without one group.

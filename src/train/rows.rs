@@ -72,6 +72,7 @@ impl<'a> Rows<'a> {
     }
 
     fn place_features(&mut self) {
+        self.features.reserve(self.views.iter().map(|u| u.view.weighed.matrix.n_features()).sum());
         for used in &self.views {
             let pattern = used.view.pattern;
             for feature in self.observer.wanted(0..used.view.weighed.matrix.n_features()) {
@@ -92,6 +93,8 @@ impl<'a> Rows<'a> {
 
     fn fill_cells(&mut self) {
         let n_examples = self.views.first().map_or(0, |u| u.view.weighed.matrix.starts.len() - 1);
+        // Room at once: to copy all that is there whenever it is full would take long by itself.
+        self.cells.reserve(self.views.iter().map(|u| u.view.weighed.matrix.cells.len()).sum());
         for example in self.observer.wanted(0..n_examples) {
             let mut base = 0;
             for used in &self.views {
@@ -108,9 +111,9 @@ impl<'a> Rows<'a> {
     pub(super) fn relative_squares(&self) -> Vec<f64> {
         let of_view =
             |used: &UsedView<'_>| repeat_n(used.weight, used.view.weighed.matrix.n_features());
-        let weights: Vec<f64> = self.views.iter().flat_map(of_view).collect();
+        let weights: Vec<f64> = self.observer.gather(self.views.iter().flat_map(of_view));
         let mean = weights.iter().sum::<f64>() / real(weights.len().max(1));
-        weights.into_iter().map(|weight| (weight / mean).powi(2)).collect()
+        self.observer.gather(weights.into_iter().map(|weight| (weight / mean).powi(2)))
     }
 
     /// Number of features of all views.
@@ -121,7 +124,7 @@ impl<'a> Rows<'a> {
     /// The tables of all examples but those of two distinct sets.
     pub(super) fn table_without(&self, left_out: [&[usize]; 2]) -> LogTable {
         let mut table = LogTable {
-            dense: vec![0.0; self.n_dense * self.n_labels],
+            dense: self.observer.zeros(self.n_dense * self.n_labels),
             sparse: Vec::with_capacity(self.sparse_labels.len()),
             background: Vec::with_capacity(self.views.len() * self.n_labels),
         };

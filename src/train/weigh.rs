@@ -1,11 +1,13 @@
 //! What a feature's occurrence in an example is worth, and the sums of that by label.
 
+use std::iter::repeat_n;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::Observer;
-use super::counts::{BLOCK, Matrix};
+use super::counts::Matrix;
+use super::observer::BLOCK;
 use super::stream::CountedView;
 use crate::model::Weighting;
 
@@ -37,21 +39,25 @@ impl<'a> Weighed<'a> {
             let mut values = Vec::with_capacity(matrix.cells.len());
             blocks.for_each(|cells| values.extend(cells.iter().map(|cell| cell.count)));
             let scales = vec![1.0; matrix.starts.len().saturating_sub(1)];
-            return Self { matrix, factors: vec![1.0; n_features], values, scales };
+            let factors = observer.gather(repeat_n(1.0, n_features));
+            return Self { matrix, factors, values, scales };
         }
-        let mut frequencies = vec![0u32; n_features];
+        let mut frequencies: Vec<u32> = observer.zeros(n_features);
         for cell in blocks.flatten() {
             if let Some(frequency) = frequencies.get_mut(cell.feature as usize) {
                 *frequency += 1;
             }
         }
         let n = real(matrix.starts.len().saturating_sub(1));
-        let factors: Vec<f64> =
-            frequencies.iter().map(|df| ((1.0 + n) / (1.0 + f64::from(*df))).ln() + 1.0).collect();
+        let factor = |df: u32| ((1.0 + n) / (1.0 + f64::from(df))).ln() + 1.0;
+        let factors: Vec<f64> = observer.gather(frequencies.into_iter().map(factor));
         let n_examples = matrix.starts.len().saturating_sub(1);
         let values = matrix.per_cell(observer, |example| weighed_row(matrix, &factors, example));
-        let scales =
-            (0..n_examples).into_par_iter().map(|e| scale_of_known(matrix, &factors, e)).collect();
+        let scales = (0..n_examples)
+            .into_par_iter()
+            .take_any_while(|_| !observer.is_cancelled())
+            .map(|example| scale_of_known(matrix, &factors, example))
+            .collect();
         Self { matrix, factors, values, scales }
     }
 
@@ -160,35 +166,35 @@ impl Pattern {
     ) -> Self {
         let positions = counted.positions(&matrix.hashes);
         let (mut pairs, mut sums) = (Vec::new(), Vec::new());
-        for (feature, position) in (0u32..).zip(&positions) {
+        for (feature, position) in observer.wanted((0u32..).zip(&positions)) {
             let row = counted.row(*position as usize);
             let of_labels = counted.labels.get(row.clone()).unwrap_or_default();
             pairs.extend(of_labels.iter().map(|label| pair(feature, *label)));
             sums.extend(counted.sums.get(row).unwrap_or_default().iter().map(|n| f64::from(*n)));
         }
         let mut totals = vec![0.0; n_labels];
-        for (label, sum) in counted.labels.iter().zip(&counted.sums) {
+        observer.for_each(counted.labels.iter().zip(&counted.sums), |(label, sum)| {
             if let Some(total) = totals.get_mut(usize::from(*label)) {
                 *total += f64::from(*sum);
             }
-        }
+        });
         let whole = Whole { sums, totals, n_features: counted.hashes.len(), positions };
         Self { whole: Some(whole), ..Self::of_pairs(&pairs, matrix, labels, observer) }
     }
 
     /// The pattern of ascending pairs.
     fn of_pairs(pairs: &[u64], matrix: &Matrix, labels: &[u16], observer: &dyn Observer) -> Self {
-        let mut starts = vec![0u32; matrix.n_features() + 1];
+        let mut starts: Vec<u32> = observer.zeros(matrix.n_features() + 1);
         for pair in observer.wanted(pairs.chunks(BLOCK)).flatten() {
             if let Some(count) = starts.get_mut(feature_of(*pair) + 1) {
                 *count += 1;
             }
         }
         let mut end = 0;
-        for start in &mut starts {
+        observer.for_each(&mut starts, |start| {
             end += *start;
             *start = end;
-        }
+        });
         let position = |pair: u64| {
             let feature = feature_of(pair);
             let start = starts.get(feature).map_or(0, |s| *s as usize);
@@ -200,8 +206,7 @@ impl Pattern {
             let label = labels.get(example).copied().unwrap_or_default();
             matrix.row(example).iter().map(move |cell| position(pair(cell.feature, label)))
         });
-        let pairs = observer.wanted(pairs.chunks(BLOCK)).flatten();
-        let labels = pairs.map(|pair| label_of(*pair)).collect();
+        let labels = observer.gather(pairs.iter().map(|pair| label_of(*pair)));
         Self { starts, labels, entry_of_cell, whole: None }
     }
 
@@ -223,9 +228,10 @@ impl Pattern {
         &self,
         view: &Weighed<'_>,
         examples: impl Iterator<Item = usize>,
+        observer: &dyn Observer,
     ) -> Vec<f64> {
-        let mut sums = vec![0.0; self.n_entries()];
-        for example in examples {
+        let mut sums = observer.zeros(self.n_entries());
+        for example in observer.wanted(examples) {
             for (entry, value) in self.cells_of(view, example) {
                 if let Some(sum) = sums.get_mut(entry) {
                     *sum += f64::from(value);
@@ -252,13 +258,18 @@ impl Pattern {
     }
 
     /// Adds up entries by label.
-    pub(super) fn label_totals(&self, sums: &[f64], n_labels: usize) -> Vec<f64> {
+    pub(super) fn label_totals(
+        &self,
+        sums: &[f64],
+        n_labels: usize,
+        observer: &dyn Observer,
+    ) -> Vec<f64> {
         let mut totals = vec![0.0; n_labels];
-        for (label, sum) in self.labels.iter().zip(sums) {
+        observer.for_each(self.labels.iter().zip(sums), |(label, sum)| {
             if let Some(total) = totals.get_mut(usize::from(*label)) {
                 *total += sum;
             }
-        }
+        });
         totals
     }
 }
@@ -271,7 +282,7 @@ fn pairs_of(
     (labels, by_label): (&[u16], &[usize]),
     observer: &dyn Observer,
 ) -> Vec<u64> {
-    let mut last: Vec<Option<u16>> = vec![None; features.len()];
+    let mut last: Vec<Option<u16>> = observer.zeros(features.len());
     let mut pairs = Vec::new();
     for example in observer.wanted(by_label) {
         let label = labels.get(*example).copied();
@@ -332,11 +343,11 @@ mod tests {
                 let matrix = Matrix::count(&dataset, view, &Unobserved);
                 let weighed = Weighed::new(&matrix, Weighting::Presence, &Unobserved);
                 let pattern = Pattern::new(&matrix, &labels, &Unobserved);
-                let whole = pattern.sums(&weighed, 0..labels.len());
+                let whole = pattern.sums(&weighed, 0..labels.len(), &Unobserved);
                 let mut merged = vec![0.0; whole.len()];
                 for part in order {
                     let members = (0..labels.len()).filter(|e| parts[*e] == part);
-                    let sums = pattern.sums(&weighed, members);
+                    let sums = pattern.sums(&weighed, members, &Unobserved);
                     merged.iter_mut().zip(sums).for_each(|(m, s)| *m += s);
                 }
                 prop_assert_eq!(merged, whole);

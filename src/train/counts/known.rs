@@ -1,7 +1,8 @@
 //! What a model would know of an example that learned without the example's fold.
 
-use super::{BLOCK, Cell, Matrix, min_examples};
+use super::{Cell, Matrix, min_examples};
 use crate::train::Observer;
+use crate::train::observer::BLOCK;
 use crate::train::stream::CountedView;
 
 impl Matrix {
@@ -20,15 +21,15 @@ impl Matrix {
                 positions.into_iter().map(|at| whole.count(at as usize)).collect()
             }
             None => {
-                let mut total = vec![0usize; self.n_features()];
+                let mut total = observer.zeros(self.n_features());
                 let blocks = observer.wanted(self.cells.chunks(BLOCK));
                 blocks.for_each(|cells| count_features(cells, &mut total));
                 total
             }
         };
-        let mut within = vec![0usize; self.n_features()];
+        let mut within: Vec<usize> = observer.zeros(self.n_features());
         for fold in folds {
-            within.fill(0);
+            observer.for_each(&mut within, |n| *n = 0);
             for example in observer.wanted(fold) {
                 count_features(self.row(*example), &mut within);
             }

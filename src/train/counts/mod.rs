@@ -14,6 +14,8 @@ mod vocabulary;
 pub(super) use cells::Cell;
 pub(super) use vocabulary::vocabulary;
 
+use std::iter::repeat_n;
+
 use rayon::prelude::*;
 
 use self::cells::{RawCell, raw_row};
@@ -26,8 +28,6 @@ use crate::features::{Analysis, HashIndex, View};
 
 /// Examples analysed together by one thread.
 const CHUNK: usize = 256;
-/// Cells between two looks at whether anybody still waits for them.
-pub(super) const BLOCK: usize = 1 << 16;
 /// Examples an n-gram must occur in to be a feature; single words need one.
 ///
 /// An n-gram of one example tells nothing about others: out of fold it is never known. Counting it
@@ -136,7 +136,7 @@ impl Matrix {
             starts.extend(chunk.ends.iter().map(|end| cells.len() + end));
             cells.extend_from_slice(&chunk.cells);
         }
-        let known = vec![true; cells.len()];
+        let known = observer.gather(repeat_n(true, cells.len()));
         Self { view, hashes, starts, cells, known }
     }
 }

@@ -22,6 +22,7 @@ use crate::features::Analysis;
 use crate::train::Observer;
 use crate::train::exact_tests::{Tally, fisher};
 use crate::train::examples::{Dataset, Example, quoted};
+use crate::train::sorted::sorted;
 use crate::train::weigh::real;
 
 /// Fewest rows that have a giveaway.
@@ -55,7 +56,7 @@ pub(super) fn find(dataset: &Dataset, observer: &dyn Observer) -> Vec<(u64, Stri
     }
     let rows = Rows { dataset, examples, pairs, supports, with_names };
     let mut covered = HashSet::new();
-    let giveaways = rows.giveaways().into_iter();
+    let giveaways = rows.giveaways(observer).into_iter();
     giveaways.filter(|found| rows.is_news(found, &mut covered)).map(|g| rows.describe(&g)).collect()
 }
 
@@ -81,10 +82,10 @@ struct Giveaway {
 
 impl Rows<'_> {
     /// Returns what fulfils the rule, the most frequent first.
-    fn giveaways(&self) -> Vec<Giveaway> {
+    fn giveaways(&self, observer: &dyn Observer) -> Vec<Giveaway> {
         let mut runs = Vec::new();
         let mut start = 0;
-        for run in self.pairs.chunk_by(|a, b| a.0 == b.0) {
+        for run in observer.wanted(self.pairs.chunk_by(|a, b| a.0 == b.0)) {
             let range = start..start + run.len();
             start = range.end;
             if run.len() >= MIN_ROWS {
@@ -94,6 +95,7 @@ impl Rows<'_> {
         let n_tests = runs.len();
         let mut found: Vec<_> = runs
             .into_par_iter()
+            .take_any_while(|_| !observer.is_cancelled())
             .map(|rows| self.most_frequent_label(rows))
             .filter(|giveaway| self.fulfils(giveaway, n_tests))
             .collect();
@@ -178,10 +180,10 @@ impl Rows<'_> {
 /// Returns mark and row, ascending and distinct.
 fn pairs(examples: &[&Example], with_names: bool, observer: &dyn Observer) -> Vec<(u64, u32)> {
     let numbered: Vec<(u32, &Example)> = (0..).zip(examples.iter().copied()).collect();
-    let mut pairs: Vec<(u64, u32)> = numbered
+    let chunks: Vec<Vec<(u64, u32)>> = numbered
         .par_chunks(CHUNK)
         .take_any_while(|_| !observer.is_cancelled())
-        .flat_map_iter(|rows| {
+        .map(|rows| {
             let mut analysis = Analysis::default();
             let mut pairs = Vec::new();
             for (row, example) in rows {
@@ -189,12 +191,12 @@ fn pairs(examples: &[&Example], with_names: bool, observer: &dyn Observer) -> Ve
                     pairs.push((key, *row));
                 });
             }
+            pairs.sort_unstable();
+            pairs.dedup();
             pairs
         })
         .collect();
-    pairs.par_sort_unstable();
-    pairs.dedup();
-    pairs
+    sorted(&chunks, |run, kept| kept.extend_from_slice(run), observer)
 }
 
 fn capitals_mark_names(examples: &[&Example], observer: &dyn Observer) -> bool {

@@ -72,7 +72,7 @@ impl Shingles {
             })
             .collect();
         let mut all = Self { hashes: Vec::new(), starts: vec![0] };
-        for text in chunks.into_iter().flatten() {
+        for text in observer.wanted(chunks.into_iter().flatten()) {
             all.hashes.extend(text);
             all.starts.push(all.hashes.len());
         }

@@ -49,7 +49,7 @@ fn in_memory(dataset: &Dataset, view: View) -> Option<CountedView> {
     let matrix = Matrix::count(dataset, view, &Unobserved);
     let pattern = Pattern::new(&matrix, &labels, &Unobserved);
     let weighed = Weighed::new(&matrix, Weighting::Presence, &Unobserved);
-    let sums = pattern.sums(&weighed, 0..labels.len());
+    let sums = pattern.sums(&weighed, 0..labels.len(), &Unobserved);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole numbers")]
     let sums = sums.iter().map(|sum| *sum as u32).collect();
     (matrix.n_features() > 0).then(|| CountedView {
