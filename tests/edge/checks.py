@@ -146,59 +146,83 @@ def statuses(connection, n):
 
 def overload(suite):
     """Three times what the server can do. Client and server have processors of their own: whoever offers three
-    times as much also works three times as much, and it is not to be the server's that it takes."""
-    seconds = suite.seconds(4, 15)
+    times as much also works three times as much, and it is not to be the server's that it takes.
+
+    How fast a shared processor is changes within seconds, by a quarter and more. So the loads take turns, and
+    what was answered under each is added up."""
+    n_turns, seconds = suite.seconds(3, 10), 2
     cores = sorted(os.sched_getaffinity(0))
     with suite.server(is_measured=True, cores=cores[1:]) as server:
         def offer(rate):
             return result(run("offer.py", server.address, rate, seconds, cores=cores[:1]))
 
-        closed = offer(0)
-        peak = len(closed["answered"]) / closed["seconds"]
-        normal = offer(0.7 * peak)
-        before = server.memory()
-        much = offer(3 * peak)
-        grown = server.memory() - before
-    goodput = len(much["answered"]) / much["seconds"]
+        offer(0)
+        before, grown, turns = server.memory(), 0.0, []
+        for _ in range(n_turns):
+            closed = offer(0)
+            peak = rate_of(closed)
+            turns.append((closed, offer(0.7 * peak), offer(3 * peak)))
+            grown = max(grown, server.memory() - before)
+    closed, normal, much = map(together, zip(*turns))
+    peak, goodput = rate_of(closed), rate_of(much)
     usual, loaded = (program.percentile(r["answered"], 0.99) for r in (normal, much))
     refused = program.percentile(much["refused"] or [0.0], 0.99)
-    offered = much["offered"] / much["seconds"] / peak
+    offered = much["offered"] / much["offering"] / peak
     figures = (f"peak {peak:.0f}/s; at {offered:.1f} times: {goodput / peak:.0%} of it, p99 of accepted "
                f"{loaded:.0f} ms ({loaded / usual:.1f} x that at 70 %), of refusals {refused:.0f} ms, "
-               f"{len(much['refused'])} refused, memory + {grown:.0f} MiB, others {much['others']}")
+               f"{len(much['refused'])} refused, memory + {grown:.0f} MiB, others {set(much['others']) or 0}")
     return figures, not much["others"] and grown <= 128, goodput >= 0.9 * peak, loaded <= 2 * usual
+
+
+def together(offers):
+    """What several offers gave, as if it had been one."""
+    return {name: sum((offer[name] for offer in offers), start=type(offers[0][name])()) for name in offers[0]}
+
+
+def rate_of(offer):
+    return len(offer["answered"]) / offer["seconds"]
 
 
 def attacked(name, over_tls=False):
     """What others see of a server that is attacked. Attacker, clients and server share the machine, so the
     same is measured while the attacker spends itself on a sink that does nothing, the control: more than that
-    is the server's doing."""
+    is the server's doing. Calm, attack and control take turns: the machine changes too."""
     def check(suite):
-        seconds = suite.seconds(2, 30)
+        n_turns, seconds = suite.seconds(1, 3), suite.seconds(2, 10)
         short = ("--first-byte-timeout-seconds", "2", "--untaken-reply-timeout-seconds", "2")
         with suite.server(*short, is_measured=True, over_tls=over_tls) as server:
-            calm = others(server, seconds)
-            before, cpu = server.memory(), server.cpu()
-            attacker = run("attack.py", name, server.address, seconds + 1)
-            time.sleep(0.5)
-            memory = [before]
-            during = others(server, seconds, lambda: memory.append(server.memory()))
-            attacker, cpu = result(attacker), server.cpu() - cpu
-            # It takes of each connection what the server took.
-            sink = run("sink.py", seconds + 5, 1 + attacker["bytes"] // max(1, attacker["ended"]))
-            decoy = run("attack.py", name, json.loads(sink.stdout.readline()), seconds + 1)
-            time.sleep(0.5)
-            control = others(server, seconds)
-            decoy.communicate(timeout=120)
-            sink.communicate(timeout=120)
-        usual, beside, p99 = (program.percentile(r["times"], 0.99) for r in (calm, control, during))
-        grown = max(memory) - before
+            others(server, 1)
+            before = server.memory()
+            turns = [attack_once(server, name, seconds) for _ in range(n_turns)]
+        calm, attack, control = map(together, zip(*turns))
+        usual, beside, p99 = (program.percentile(r["times"], 0.99) for r in (calm, control, attack))
+        grown = max(attack["memory"]) - before
         figures = (f"others' p99 {p99:.1f} ms ({p99 / usual:.1f} x; control {beside:.1f} ms, "
-                   f"{beside / usual:.1f} x), errors {during['errors'] or 0}, memory + {grown:.0f} MiB, "
-                   f"{cpu / (seconds + 1):.0%} of a core; {attacker['sent']} sent, ended {attacker['ended']} times")
-        return (figures, not during["errors"] and grown <= 64 and attacker["ended"] > 0,
+                   f"{beside / usual:.1f} x), errors {set(attack['errors']) or 0}, memory + {grown:.0f} MiB, "
+                   f"{attack['cpu'] / (n_turns * (seconds + 1)):.0%} of a core; {attack['sent']} sent, "
+                   f"ended {attack['ended']} times")
+        return (figures, not attack["errors"] and grown <= 64 and attack["ended"] > 0,
                 p99 <= max(3 * usual, 1.2 * beside))
     return check
+
+
+def attack_once(server, name, seconds):
+    """What others see before an attack, during one, and beside one on a sink."""
+    calm = others(server, seconds)
+    memory, cpu = [server.memory()], server.cpu()
+    attacker = run("attack.py", name, server.address, seconds + 1)
+    time.sleep(0.5)
+    during = others(server, seconds, lambda: memory.append(server.memory()))
+    attacker = result(attacker)
+    during |= attacker | {"memory": memory, "cpu": server.cpu() - cpu}
+    # It takes of each connection what the server took.
+    sink = run("sink.py", seconds + 5, 1 + attacker["bytes"] // max(1, attacker["ended"]))
+    decoy = run("attack.py", name, json.loads(sink.stdout.readline()), seconds + 1)
+    time.sleep(0.5)
+    control = others(server, seconds)
+    decoy.communicate(timeout=120)
+    sink.communicate(timeout=120)
+    return calm, during, control
 
 
 def others(server, seconds, meanwhile=lambda: None):

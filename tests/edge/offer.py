@@ -3,7 +3,6 @@
 Prints one JSON object: times in milliseconds of the calls that were answered and of those that were
 refused, and the codes of all other ends. A rate of 0 keeps four calls running instead (a closed loop).
 """
-import collections
 import json
 import random
 import sys
@@ -19,7 +18,7 @@ def main(address, per_second, seconds):
     text = (f"The minister of {program.CANARY} denied it on Monday. Residents want answers, she said. "
             * 400).encode()
     request = program.field(1, text)
-    answered, refused, others = [], [], collections.Counter()
+    answered, refused, others = [], [], []
     pending = threading.Semaphore(0)
     room = threading.Semaphore(4)
     with program.channel(address, ("grpc.max_receive_message_length", -1)) as channel:
@@ -35,7 +34,7 @@ def main(address, per_second, seconds):
                 elif code == grpc.StatusCode.RESOURCE_EXHAUSTED:
                     refused.append(took)
                 else:
-                    others[code.name] += 1
+                    others.append(code.name)
                 room.release()
                 pending.release()
             return done
@@ -51,11 +50,13 @@ def main(address, per_second, seconds):
             call = classify.future(request, timeout=30)
             call.add_done_callback(ended(time.perf_counter()))
             n += 1
-        offered = time.perf_counter() - began
+        offering = time.perf_counter() - began
         for _ in range(n):
             pending.acquire()
-    json.dump({"answered": answered, "refused": refused, "others": others, "offered": n,
-               "seconds": offered}, sys.stdout)
+        # Those that were still to be answered are among the answered, so their time counts.
+        took = time.perf_counter() - began
+    json.dump({"answered": answered, "refused": refused, "others": others, "offered": n, "offering": offering,
+               "seconds": took}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python3 tests/edge/run.py [--long] [--program target/release/dictum] [--only PATTERN]
 
-Short by default (about three minutes); `--long` runs 50 shutdowns, and attacks for 30 s each with as long for
+Short by default (about three minutes); `--long` runs 50 shutdowns, and attacks for 30 s each, in turns with
 their control. What a busy machine can miss is printed as SLOW, and fails the long run alone. Needs
 requirements.txt and Linux. Everything is on loopback and ends by itself.
 """
