@@ -69,7 +69,7 @@ fn check(data: &Dataset, weighting: Weighting) -> Result<f64> {
             .filter(|p| **p >= wanted.iter().copied().fold(0.0, f64::max) - 1e-9)
             .count()
             > 1;
-        if difference > MAX_DIFFERENCE || best(&got) != best(&wanted) && !is_tie {
+        if difference > MAX_DIFFERENCE || best(got) != best(&wanted) && !is_tie {
             return Err(format!("{difference} off: {:?}", example.text).into());
         }
         largest = largest.max(difference);
