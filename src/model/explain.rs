@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rows::Row;
+use super::row::Row;
 use super::score::{best, row_value, scale};
 use super::table::{RowSum, Table};
 use super::{Contribution, Explanation};
@@ -73,19 +73,12 @@ impl Pair<'_> {
         found.into_iter().map(contribution).collect()
     }
 
-    fn row(&self, view: View, analysis: &Analysis, (hash, gram): (u64, Gram)) -> Option<Row<'_>> {
-        let token = view.token(analysis, gram).and_then(|at| analysis.tokens().get(at));
-        let key = token.map(|token| hash::key(analysis.folded(token)));
-        let of_token = key.and_then(|key| self.table.tokens.get(key, view));
-        of_token.or_else(|| self.table.ngrams.get(hash))
-    }
-
     /// Features that count once, with all their places, and the squared length of the view.
     fn ngrams(&self, analysis: &Analysis, view: View) -> (Vec<Found>, f64) {
         let mut by_hash: BTreeMap<u64, Found> = BTreeMap::new();
         let mut square = 0.0;
         view.for_each(analysis, |hash, gram| {
-            let Some(row) = self.row(view, analysis, (hash, gram)) else { return };
+            let Some(row) = self.table.row(view, analysis, hash, gram) else { return };
             let found = by_hash.entry(hash).or_insert_with(|| {
                 square += row.square;
                 Found { log_odds: self.log_odds(&row, view), gram, spans: Vec::new() }

@@ -5,8 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Evaluation;
-use crate::features::View;
+use super::{Evaluation, PartsError};
+use crate::features::{FEATURES_VERSION, View};
+
+/// Most labels a model may have.
+pub const MAX_LABELS: usize = 10_000;
 
 /// A model's description of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +38,35 @@ impl Metadata {
         let n_counted = self.label_counts.iter().sum();
         (self.evaluation.example_count < n_counted).then_some(n_counted)
     }
+
+    /// Whether sums are divided by lengths, so that rows have squares.
+    pub(super) fn is_normalised(&self) -> bool {
+        self.settings.weighting == Weighting::Idf
+    }
+
+    /// Checks what scoring relies on.
+    ///
+    /// # Errors
+    ///
+    /// Names the first part that is wrong, and how.
+    pub(super) fn check(&self) -> Result<(), PartsError> {
+        let n = self.labels.len();
+        let (part, problem) = if self.features_version != FEATURES_VERSION {
+            let got = self.features_version;
+            ("features_version", format!("{got}, this program has {FEATURES_VERSION}"))
+        } else if !(2..=MAX_LABELS).contains(&n) {
+            ("labels", format!("{n}, allowed are 2 to {MAX_LABELS}"))
+        } else if !self.labels.is_sorted_by(|a, b| a < b) {
+            ("labels", "not ascending and distinct".to_owned())
+        } else if self.label_counts.len() != n {
+            ("label_counts", format!("{} for {n} labels", self.label_counts.len()))
+        } else if !(0.0..=1.0).contains(&self.min_probability) {
+            ("min_probability", format!("{} is outside [0, 1]", self.min_probability))
+        } else {
+            return Ok(());
+        };
+        Err(PartsError::new(part, problem))
+    }
 }
 
 /// The settings a model was trained with.
@@ -52,6 +84,15 @@ pub struct ChosenSettings {
     /// Strength of the ridge that holds the features' own weights to their view's weight; `None`
     /// where every feature has its view's weight.
     pub refinement: Option<f64>,
+}
+
+impl ChosenSettings {
+    /// The views that have features.
+    pub(super) fn used_views(&self) -> Vec<View> {
+        // One of weight 0 has none.
+        let used = self.views.iter().filter(|chosen| chosen.weight > 0.0);
+        used.map(|chosen| chosen.view).collect()
+    }
 }
 
 /// One view as it was chosen.

@@ -17,6 +17,7 @@
 mod add;
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod build;
 mod classification;
 mod evaluation;
 mod explain;
@@ -27,6 +28,7 @@ mod known;
 mod met;
 mod metadata;
 mod parts;
+mod row;
 mod rows;
 mod score;
 #[cfg(test)]
@@ -37,8 +39,8 @@ mod token_rows;
 pub use classification::{AbstainReason, Classification, Contribution, Explanation, Outcome};
 pub use evaluation::{ConfusionCell, CoveragePoint, Evaluation, LabelEvaluation, Method};
 pub use formula::Formula;
-pub use metadata::{ChosenSettings, ChosenView, Metadata, Weighting};
-pub use parts::{MAX_LABELS, Parts, PartsError};
+pub use metadata::{ChosenSettings, ChosenView, MAX_LABELS, Metadata, Weighting};
+pub use parts::{Parts, PartsError};
 pub use score::{Options, Scorer};
 
 use table::Table;

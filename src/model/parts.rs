@@ -1,11 +1,7 @@
-//! What a model is made of, as training gives it and a file stores it, and the check that makes it safe
-//! to score with.
+//! What a model is made of, as training gives it, and the check that makes it safe to build a table of.
 
 use super::{Metadata, Weighting};
-use crate::features::{FEATURES_VERSION, View};
-
-/// Most labels a model may have.
-pub const MAX_LABELS: usize = 10_000;
+use crate::features::View;
 
 /// The arrays of a model. Features stand in ascending order of their hash; a feature's entries are
 /// the labels for which it differs from the background.
@@ -36,12 +32,19 @@ pub struct Parts {
     pub vocabulary: Vec<String>,
 }
 
-/// What is wrong with the parts of a model.
+/// What is wrong with one of the parts or arrays of a model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{part}: {problem}")]
 pub struct PartsError {
-    part: &'static str,
+    part: String,
     problem: String,
+}
+
+impl PartsError {
+    /// Says what is wrong with a part.
+    pub fn new(part: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { part: part.into(), problem: problem.into() }
+    }
 }
 
 impl Parts {
@@ -51,35 +54,10 @@ impl Parts {
     ///
     /// Names the first part that is wrong, and how.
     pub fn check(&self) -> Result<(), PartsError> {
-        self.check_metadata()?;
+        self.metadata.check()?;
         self.check_lengths()?;
         self.check_numbers()?;
         self.check_order()
-    }
-
-    fn check_metadata(&self) -> Result<(), PartsError> {
-        let m = &self.metadata;
-        if m.features_version != FEATURES_VERSION {
-            let got = m.features_version;
-            return wrong(
-                "features_version",
-                format!("{got}, this program has {FEATURES_VERSION}"),
-            );
-        }
-        let n = m.labels.len();
-        if !(2..=MAX_LABELS).contains(&n) {
-            return wrong("labels", format!("{n}, allowed are 2 to {MAX_LABELS}"));
-        }
-        if !m.labels.is_sorted_by(|a, b| a < b) {
-            return wrong("labels", "not ascending and distinct");
-        }
-        if m.label_counts.len() != n {
-            return wrong("label_counts", format!("{} for {n} labels", m.label_counts.len()));
-        }
-        if !(0.0..=1.0).contains(&m.min_probability) {
-            return wrong("min_probability", format!("{} is outside [0, 1]", m.min_probability));
-        }
-        Ok(())
     }
 
     fn check_lengths(&self) -> Result<(), PartsError> {
@@ -146,6 +124,6 @@ impl Parts {
     }
 }
 
-fn wrong(part: &'static str, problem: impl Into<String>) -> Result<(), PartsError> {
-    Err(PartsError { part, problem: problem.into() })
+fn wrong(part: &str, problem: impl Into<String>) -> Result<(), PartsError> {
+    Err(PartsError::new(part, problem))
 }

@@ -5,7 +5,7 @@
 
 use super::index::Finder;
 use super::known::Known;
-use super::rows::Row;
+use super::row::Row;
 use super::table::{RowSum, Singles, Table, count};
 use super::{AbstainReason, Classification, Model, Outcome, explain};
 use crate::features::{Analysis, Items, Shape, Tokens, View, find_shapes, hash, lead};

@@ -1,22 +1,22 @@
-//! The table that scoring looks features up in: built once from [`Parts`], then only read.
+//! The table that scoring looks features up in: built once from [`Parts`](super::Parts), then only read.
 //!
 //! Three sets of rows, so that what is looked up for every sentence is small and together: the tokens of the
 //! vocabulary with all that they add by themselves, the n-grams, and the character n-grams, which only
-//! unknown tokens need. A row has a mass, a square and entries, as [`Parts`] describes them.
+//! unknown tokens need. A row has a mass, a square and entries, as [`Parts`](super::Parts) describes them.
 
 use std::mem::take;
-use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::Parts;
-use super::rows::{FEW_LABELS, NewRow, Row, Rows};
+use super::row::Row;
+use super::rows::{FEW_LABELS, Rows};
 use super::token_rows::TokenRows;
-use crate::features::{self, HashIndex, Mark, View, hash};
+use crate::features::{self, Analysis, Gram, View, hash};
 
 /// Everything scoring needs of a model.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) offsets: Vec<f64>,
-    background: Vec<f64>,
+    /// Of all views, view after view.
+    pub(super) background: Vec<f64>,
     pub(super) is_normalised: bool,
     /// The views that have features.
     pub(super) views: Vec<View>,
@@ -26,40 +26,10 @@ pub(super) struct Table {
     /// All features that are in none of the others.
     pub(super) ngrams: Rows,
     /// The character n-grams of known tokens.
-    characters: Rows,
+    pub(super) characters: Rows,
 }
 
 impl Table {
-    /// Builds the table. The parts must have passed [`Parts::check`].
-    pub(super) fn new(parts: &Parts) -> Self {
-        let settings = &parts.metadata.settings;
-        // One of weight 0 has no features.
-        let used = settings.views.iter().filter(|chosen| chosen.weight > 0.0);
-        let views: Vec<_> = used.map(|chosen| chosen.view).collect();
-        let n_labels = parts.offsets.len();
-        // Of many labels most single words have few: their rows stay lists.
-        let singles =
-            if n_labels <= FEW_LABELS { Singles::AmongTokens } else { Singles::AmongNgrams };
-        let builder = Builder {
-            parts,
-            index: HashIndex::new(&parts.hashes),
-            homes: parts.hashes.iter().map(|_| AtomicU8::new(NGRAMS)).collect(),
-        };
-        let tokens = builder.tokens(&views, singles);
-        let (ngrams, characters) =
-            rayon::join(|| builder.rows(NGRAMS), || builder.rows(CHARACTERS));
-        Self {
-            offsets: parts.offsets.clone(),
-            background: parts.background.clone(),
-            is_normalised: !parts.squares.is_empty(),
-            views,
-            singles,
-            tokens,
-            ngrams,
-            characters,
-        }
-    }
-
     /// Number of labels.
     pub(super) fn n_labels(&self) -> usize {
         self.offsets.len()
@@ -68,6 +38,20 @@ impl Table {
     /// Returns a view's background, one value a label.
     pub(super) fn background(&self, view: View) -> &[f64] {
         background(&self.background, self.n_labels(), view)
+    }
+
+    /// The row of an n-gram of an analysed sentence, in any view but that of characters.
+    pub(super) fn row(
+        &self,
+        view: View,
+        analysis: &Analysis,
+        hash: u64,
+        gram: Gram,
+    ) -> Option<Row<'_>> {
+        let token = view.token(analysis, gram).and_then(|at| analysis.tokens().get(at));
+        let key = token.map(|token| hash::key(analysis.folded(token)));
+        let of_token = key.and_then(|key| self.tokens.get(key, view));
+        of_token.or_else(|| self.ngrams.get(hash))
     }
 
     /// Where the row of a character n-gram is.
@@ -101,81 +85,21 @@ pub(super) enum Singles {
     AmongNgrams,
 }
 
-/// Where a feature's row stands: among the n-grams, among the characters, or in the row of its token.
-const NGRAMS: u8 = 0;
-const CHARACTERS: u8 = 1;
-const TOKEN: u8 = 2;
+impl Singles {
+    /// Where they are with so many labels.
+    pub(super) fn of(n_labels: usize) -> Self {
+        // Of many labels most single words have few: their rows stay lists.
+        if n_labels <= FEW_LABELS { Self::AmongTokens } else { Self::AmongNgrams }
+    }
 
-struct Builder<'a> {
-    parts: &'a Parts,
-    index: HashIndex,
-    /// A home a feature; tokens are looked at by several threads.
-    homes: Vec<AtomicU8>,
-}
-
-impl Builder<'_> {
-    /// Sums up what tokens add, and sees where features belong.
-    fn tokens(&self, views: &[View], singles: Singles) -> TokenRows {
-        let of_tokens = |view: &View| match view {
+    /// Those of the views that have their features in the rows of tokens.
+    pub(super) fn of_tokens(self, views: &[View]) -> Vec<View> {
+        let is_of_tokens = |view: &View| match view {
             View::Character => true,
-            View::Word1 | View::Shape | View::Lead => singles == Singles::AmongTokens,
+            View::Word1 | View::Shape | View::Lead => self == Self::AmongTokens,
             View::Word2 | View::Word3 => false,
         };
-        let views: Vec<_> = views.iter().copied().filter(of_tokens).collect();
-        let shape = (self.parts.offsets.len(), !self.parts.squares.is_empty());
-        TokenRows::new(&self.parts.vocabulary, &views, shape, |token, view, sum| {
-            if view == View::Character {
-                let row = |at| self.parts.row(at).map(|row| row.row());
-                sum.add_characters(token, 1.0, |hash| self.find(hash, CHARACTERS), row);
-            } else if let Some(row) = self.single(view, hash::token(token)) {
-                sum.add(&row, 1.0, 1.0);
-            }
-            let n_labels = self.parts.offsets.len();
-            sum.fold_in_mass(background(&self.parts.background, n_labels, view));
-        })
-    }
-
-    /// The row of a token in a view of words or shapes.
-    fn single(&self, view: View, token: u64) -> Option<Row<'_>> {
-        // A number is a mark to the shape view, though written as a token.
-        let is_mark = view == View::Shape && Mark::Number.hash() == Some(token);
-        if is_mark {
-            return None;
-        }
-        let at = self.find(hash::extend(view.seed(), token), TOKEN)?;
-        self.parts.row(at).map(|row| row.row())
-    }
-
-    /// Which feature has a hash; its row then stands at a place.
-    fn find(&self, hash: u64, home: u8) -> Option<usize> {
-        let at = self.index.get(hash)? as usize;
-        self.homes.get(at)?.store(home, Ordering::Relaxed);
-        Some(at)
-    }
-
-    /// The rows that stand at a place.
-    fn rows(&self, home: u8) -> Rows {
-        let homes = (0u32..).zip(&self.homes);
-        let wanted = homes.filter(|(_, of)| of.load(Ordering::Relaxed) == home);
-        let wanted: Vec<u32> = wanted.map(|(at, _)| at).collect();
-        let row = |nth: usize| self.parts.row(*wanted.get(nth)? as usize);
-        let shape = (self.parts.offsets.len(), !self.parts.squares.is_empty());
-        Rows::new(shape, wanted.len(), row)
-    }
-}
-
-impl Parts {
-    /// The row of a feature.
-    pub(super) fn row(&self, at: usize) -> Option<NewRow<'_>> {
-        let entries =
-            *self.entry_starts.get(at)? as usize..*self.entry_starts.get(at + 1)? as usize;
-        Some(NewRow {
-            hash: *self.hashes.get(at)?,
-            mass: *self.masses.get(at)?,
-            square: self.squares.get(at).copied().unwrap_or_default(),
-            labels: self.entry_labels.get(entries.clone())?,
-            values: self.entry_values.get(entries)?,
-        })
+        views.iter().copied().filter(is_of_tokens).collect()
     }
 }
 
@@ -225,7 +149,7 @@ impl RowSum {
 
     /// Adds the character features of a token that occurs so many times. All are found before the first row is
     /// looked at, so that memory is waited for once and not for each.
-    fn add_characters<'a>(
+    pub(super) fn add_characters<'a>(
         &mut self,
         folded: &str,
         times: f64,
@@ -248,7 +172,7 @@ impl RowSum {
     }
 
     /// Turns the mass into what it brings of the background.
-    fn fold_in_mass(&mut self, background: &[f64]) {
+    pub(super) fn fold_in_mass(&mut self, background: &[f64]) {
         for (value, background) in self.values.iter_mut().zip(background) {
             *value += self.mass * background;
         }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::fixed::{FixedRows, room_behind};
 use super::index::Index;
 use super::known::Known;
-use super::rows::{Entries, Row};
+use super::row::{Entries, Row};
 use super::table::{RowSum, count};
 use crate::features::{View, hash};
 
