@@ -43,6 +43,7 @@ pub use metadata::{ChosenSettings, ChosenView, MAX_LABELS, Metadata, Weighting};
 pub use parts::{Parts, PartsError};
 pub use score::{Options, Scorer};
 
+use crate::features::{Analysis, Gram, View};
 use table::Table;
 
 /// A trained classifier. Immutable; share it behind an `Arc`.
@@ -84,5 +85,30 @@ impl Model {
     #[must_use]
     pub fn n_features(&self) -> usize {
         self.n_features
+    }
+
+    /// What one n-gram of an analysed sentence adds to each label before lengths are taken into account, up to a
+    /// number that is the same for all labels; `None` if it is no feature of the model, or adds nothing. For all
+    /// views but that of characters.
+    #[must_use]
+    pub fn values(
+        &self,
+        view: View,
+        analysis: &Analysis,
+        hash: u64,
+        gram: Gram,
+    ) -> Option<Vec<f64>> {
+        let row = self.table.row(view, analysis, hash, gram)?;
+        let background = self.table.background(view);
+        let values = background.iter().map(|background| row.mass * background);
+        let mut values: Vec<f64> = values.collect();
+        row.add_to(&mut values, 1.0);
+        Some(values)
+    }
+
+    /// Whether [`Self::values`] has values.
+    #[must_use]
+    pub fn knows(&self, view: View, analysis: &Analysis, hash: u64, gram: Gram) -> bool {
+        self.table.row(view, analysis, hash, gram).is_some()
     }
 }

@@ -3,10 +3,11 @@
 //! A model holds hashes only: the text is found by going through the examples again. Parts of words
 //! are left out; what they say is said by the words.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use crate::features::{Analysis, HashIndex, View};
-use crate::model::Parts;
+use crate::features::{Analysis, Gram, View};
+use crate::model::Model;
 use crate::train::examples::Dataset;
 
 /// Sentences that an n-gram has to occur in: what is rarer may be chance.
@@ -51,26 +52,29 @@ pub struct Telling {
 #[derive(Debug, Clone, Copy, Default)]
 struct Occurrence {
     n_sentences: u32,
-    view: Option<View>,
     /// The last sentence it was seen in, from 1.
     last: usize,
+    /// The label it speaks for, and how much; once it is in enough sentences.
+    speaks_for: Option<(usize, f64)>,
 }
+
+/// Features by their hashes.
+type Occurrences = HashMap<u64, Occurrence>;
 
 /// Finds the most telling n-grams of every label.
 #[must_use]
-pub fn find(parts: &Parts, dataset: &Dataset) -> Vec<Telling> {
-    let index = HashIndex::new(&parts.hashes);
-    let occurrences = occurrences(parts, dataset, &index);
-    let candidates = candidates(parts, &occurrences);
+pub fn find(model: &Model, dataset: &Dataset) -> Vec<Telling> {
+    let occurrences = occurrences(model, dataset);
+    let candidates = candidates(model.labels().len(), &occurrences);
     let wanted = candidates.iter().flatten().map(|(_, feature)| *feature).collect();
-    let texts = texts(dataset, &index, wanted);
-    let labels = parts.metadata.labels.iter().zip(candidates);
+    let texts = texts(dataset, wanted);
+    let labels = model.labels().iter().zip(candidates);
     labels
         .map(|(label, candidates)| {
             let mut ngrams: Vec<Ngram> = Vec::with_capacity(MAX_NGRAMS);
             for (log_odds, feature) in candidates {
                 let text = texts.get(&feature).cloned();
-                let n_sentences = occurrences.get(feature).map(|found| found.n_sentences);
+                let n_sentences = occurrences.get(&feature).map(|found| found.n_sentences);
                 let (Some(text), Some(n_sentences)) = (text, n_sentences) else { continue };
                 let ngram = Ngram { text, log_odds, n_sentences };
                 if !ngrams.iter().any(|known| known.says_the_same(&ngram)) {
@@ -83,35 +87,33 @@ pub fn find(parts: &Parts, dataset: &Dataset) -> Vec<Telling> {
         .collect()
 }
 
-/// Calls `each` with every n-gram of every example that the model has a feature for.
-fn for_each_feature(
-    dataset: &Dataset,
-    index: &HashIndex,
-    mut each: impl FnMut(usize, usize, View, &dyn Fn() -> String),
-) {
+/// Calls `each` with every n-gram of every example: the example's number from 1, its analysis, the view, the
+/// n-gram's hash and its place.
+fn for_each_ngram(dataset: &Dataset, mut each: impl FnMut(usize, &Analysis, View, (u64, Gram))) {
     let mut analysis = Analysis::default();
     for (example, at) in dataset.examples.iter().zip(1..) {
         analysis.analyse(&example.text);
         for view in VIEWS {
-            view.for_each(&analysis, |hash, gram| {
-                let feature = index.get(hash).and_then(|feature| usize::try_from(feature).ok());
-                if let Some(feature) = feature {
-                    each(at, feature, view, &|| view.write(&analysis, gram));
-                }
-            });
+            view.for_each(&analysis, |hash, gram| each(at, &analysis, view, (hash, gram)));
         }
     }
 }
 
-fn occurrences(parts: &Parts, dataset: &Dataset, index: &HashIndex) -> Vec<Occurrence> {
-    let mut occurrences = vec![Occurrence::default(); parts.hashes.len()];
-    for_each_feature(dataset, index, |at, feature, view, _| {
-        if let Some(found) = occurrences.get_mut(feature)
-            && found.last != at
-        {
-            found.last = at;
-            found.n_sentences += 1;
-            found.view = Some(view);
+fn occurrences(model: &Model, dataset: &Dataset) -> Occurrences {
+    let mut occurrences = Occurrences::new();
+    for_each_ngram(dataset, |at, analysis, view, (hash, gram)| {
+        let found = match occurrences.entry(hash) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(_) if !model.knows(view, analysis, hash, gram) => return,
+            Entry::Vacant(place) => place.insert(Occurrence::default()),
+        };
+        if found.last == at {
+            return;
+        }
+        found.last = at;
+        found.n_sentences += 1;
+        if found.n_sentences == MIN_SENTENCES {
+            found.speaks_for = model.values(view, analysis, hash, gram).map(best_against_next);
         }
     });
     occurrences
@@ -121,23 +123,20 @@ fn occurrences(parts: &Parts, dataset: &Dataset, index: &HashIndex) -> Vec<Occur
 ///
 /// A model that normalises by length gives rare features the highest log odds, so what occurs more
 /// often comes before what is as strong: log odds count times the logarithm of the sentences.
-fn candidates(parts: &Parts, occurrences: &[Occurrence]) -> Vec<Vec<(f64, usize)>> {
-    let mut by_label = vec![Vec::new(); parts.metadata.labels.len()];
-    for (feature, found) in occurrences.iter().enumerate() {
-        let view = found.view.filter(|_| found.n_sentences >= MIN_SENTENCES);
-        let Some((label, log_odds)) = view.and_then(|view| speaks_for(parts, feature, view)) else {
-            continue;
-        };
+fn candidates(n_labels: usize, occurrences: &Occurrences) -> Vec<Vec<(f64, u64)>> {
+    let mut by_label = vec![Vec::new(); n_labels];
+    for (feature, found) in occurrences {
+        let Some((label, log_odds)) = found.speaks_for else { continue };
         if let Some(of_label) = by_label.get_mut(label).filter(|_| log_odds > 0.0) {
-            of_label.push((log_odds, feature));
+            of_label.push((log_odds, *feature));
         }
     }
     for of_label in &mut by_label {
-        let strength = |(log_odds, feature): &(f64, usize)| {
-            let n_sentences = occurrences.get(*feature).map_or(0, |found| found.n_sentences);
+        let strength = |(log_odds, feature): &(f64, u64)| {
+            let n_sentences = occurrences.get(feature).map_or(0, |found| found.n_sentences);
             log_odds * f64::from(n_sentences).ln_1p()
         };
-        of_label.sort_unstable_by(|a: &(f64, usize), b| {
+        of_label.sort_unstable_by(|a: &(f64, u64), b| {
             strength(b).total_cmp(&strength(a)).then(a.1.cmp(&b.1))
         });
         of_label.truncate(N_CANDIDATES);
@@ -145,21 +144,8 @@ fn candidates(parts: &Parts, occurrences: &[Occurrence]) -> Vec<Vec<(f64, usize)
     by_label
 }
 
-/// Returns the label that a feature speaks for, and how much against the next.
-fn speaks_for(parts: &Parts, feature: usize, view: View) -> Option<(usize, f64)> {
-    let n_labels = parts.metadata.labels.len();
-    let start = |at: usize| parts.entry_starts.get(at).and_then(|s| usize::try_from(*s).ok());
-    let range = start(feature)?..start(feature + 1)?;
-    let labels = parts.entry_labels.get(range.clone())?;
-    let mass = f64::from(*parts.masses.get(feature)?);
-    let first = view.index() * n_labels;
-    let background = parts.background.get(first..first + n_labels)?;
-    let mut values: Vec<f64> = background.iter().map(|background| mass * background).collect();
-    for (label, value) in labels.iter().zip(parts.entry_values.get(range)?) {
-        if let Some(slot) = values.get_mut(usize::from(*label)) {
-            *slot += f64::from(*value);
-        }
-    }
+/// Returns the label of the highest value, and by how much it is higher than the next.
+fn best_against_next(values: Vec<f64>) -> (usize, f64) {
     let (mut best, mut next) = ((0, f64::NEG_INFINITY), f64::NEG_INFINITY);
     for (label, value) in values.into_iter().enumerate() {
         if value > best.1 {
@@ -169,18 +155,14 @@ fn speaks_for(parts: &Parts, feature: usize, view: View) -> Option<(usize, f64)>
             next = next.max(value);
         }
     }
-    Some((best.0, best.1 - next))
+    (best.0, best.1 - next)
 }
 
-fn texts(
-    dataset: &Dataset,
-    index: &HashIndex,
-    mut wanted: HashSet<usize>,
-) -> HashMap<usize, String> {
+fn texts(dataset: &Dataset, mut wanted: HashSet<u64>) -> HashMap<u64, String> {
     let mut texts = HashMap::with_capacity(wanted.len());
-    for_each_feature(dataset, index, |_, feature, _, text| {
-        if wanted.remove(&feature) {
-            texts.insert(feature, text());
+    for_each_ngram(dataset, |_, analysis, view, (hash, gram)| {
+        if wanted.remove(&hash) {
+            texts.insert(hash, view.write(analysis, gram));
         }
     });
     texts
@@ -216,7 +198,8 @@ mod tests {
         // Words alone, so that they are sure to have a weight.
         let settings = Settings { views: vec![View::Word1], ..Settings::default() };
         let trained = train(&dataset, &settings, &Unobserved).expect("a model");
-        let telling = find(&trained.parts, &dataset);
+        let model = Model::try_new(&trained.parts).expect("a model");
+        let telling = find(&model, &dataset);
         let words = |label: usize| -> Vec<&str> {
             telling[label].ngrams.iter().map(|ngram| ngram.text.as_str()).collect()
         };

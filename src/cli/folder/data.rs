@@ -20,8 +20,7 @@ use crate::server::spec::{EvaluationPlan, TrainingPlan};
 use crate::store::{ModelName, StoreError};
 use crate::train::examples::{CsvOptions, Dataset, Limits, read_csv, read_csv_into};
 use crate::train::{
-    Judged, Observer, Stage, TrainError, Trained, check_labels, collect, examine, judge, sum_up,
-    train,
+    Judged, Observer, Stage, TrainError, check_labels, collect, examine, judge, sum_up, train,
 };
 
 /// Most sentences that are shown for one confusion.
@@ -88,7 +87,8 @@ impl Folder {
         work.progress.progress(Stage::Storing, 1.0);
         let served = self.publish(&plan, &trained.parts, activation::activates(&decided))?;
         let report = if work.wants_report {
-            let training = pool.install(|| training(&dataset, &plan, &trained, work.progress));
+            let new = (&*served.model, &dataset);
+            let training = pool.install(|| training(new, &plan, work.progress));
             let report = Report {
                 title: &title(&served),
                 model: &served.model,
@@ -180,15 +180,14 @@ fn title(served: &ServedModel) -> String {
 
 /// Finds out what only a training can tell.
 fn training(
-    dataset: &Dataset,
+    (model, dataset): (&Model, &Dataset),
     plan: &TrainingPlan,
-    trained: &Trained,
     progress: &Progress,
 ) -> Result<Training, TrainError> {
-    let whole = &trained.parts.metadata.evaluation;
+    let whole = &model.metadata().evaluation;
     let learning = learning::measure(dataset, &plan.settings, whole, &progress.of_curve())?;
     progress.say("finding telling n-grams");
-    Ok(Training { learning, telling: telling::find(&trained.parts, dataset) })
+    Ok(Training { learning, telling: telling::find(model, dataset) })
 }
 
 /// Reads the data of a training.
