@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     let data = read(&csv)?;
     let model = folder.path().join("model");
     let parts = fit(&data)?;
-    fs::write(&model, format::encode(&parts)?)?;
+    fs::write(&model, format::encode(&Model::try_new(&parts)?)?)?;
     let n_rows = data.examples.len();
     println!("{n_rows} rows, {} labels, {} features", parts.offsets.len(), parts.hashes.len());
     println!("{:<10} {:>16} {:>12}", "part", "instructions", "a row");
@@ -86,8 +86,8 @@ fn run(part: &str, data: &Dataset, file: &[u8]) -> Result<()> {
                 measured_collect(&mut ngrams, &analysis);
             }
         }
-        "score" => measured_score(&Model::try_new(&format::decode(file)?)?, &sentences),
-        "explain" => measured_explain(&Model::try_new(&format::decode(file)?)?, &sentences),
+        "score" => measured_score(&format::decode(file)?, &sentences),
+        "explain" => measured_explain(&format::decode(file)?, &sentences),
         "load" => drop(black_box(measured_load(file)?)),
         "train" => drop(black_box(measured_train(data)?)),
         _ => return Err(format!("{part} is none of {PARTS:?}").into()),
@@ -131,7 +131,7 @@ fn classify(model: &Model, sentences: &[&str], options: &Options) {
 /// A file's bytes to a model that answers.
 #[inline(never)]
 fn measured_load(file: &[u8]) -> Result<Model> {
-    Ok(Model::try_new(&format::decode(file)?)?)
+    Ok(format::decode(file)?)
 }
 
 /// Counting, merging the counts and fitting the tables, with fixed settings.

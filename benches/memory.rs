@@ -93,7 +93,7 @@ fn measure_swaps(file: &[u8], n_swaps: u32) -> Result<()> {
 }
 
 fn load(file: &[u8]) -> Result<Arc<Model>> {
-    Ok(Arc::new(Model::try_new(&format::decode(file)?)?))
+    Ok(Arc::new(format::decode(file)?))
 }
 
 /// From the program's start to the model's first answer.

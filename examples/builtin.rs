@@ -5,8 +5,8 @@ use std::error::Error;
 use std::fs;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let parts = dictum::builtin::train()?;
+    let model = dictum::builtin::train()?;
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/news-statements/model.safetensors");
-    fs::write(path, dictum::store::format::encode(&parts)?)?;
+    fs::write(path, dictum::store::format::encode(&model)?)?;
     Ok(())
 }

@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
-use crate::model::{Model, Parts, PartsError};
+use crate::model::{Model, PartsError};
 use crate::store::{FormatError, format};
 use crate::train::examples::{CsvError, CsvOptions, Limits, read_csv};
 use crate::train::{Settings, TrainError, Unobserved};
@@ -27,7 +27,7 @@ pub enum BuiltInError {
     /// The file is not a model.
     #[error("the built-in file is not a model")]
     Format(#[from] FormatError),
-    /// The file's parts are not a model.
+    /// What was learned is not a model.
     #[error("the built-in model is unusable")]
     Parts(#[from] PartsError),
     /// The CSV cannot be read.
@@ -39,7 +39,7 @@ pub enum BuiltInError {
 }
 
 static MODEL: LazyLock<Result<Arc<Model>, BuiltInError>> =
-    LazyLock::new(|| Ok(Arc::new(Model::try_new(&format::decode(FILE)?)?)));
+    LazyLock::new(|| Ok(Arc::new(format::decode(FILE)?)));
 
 /// Returns the built-in model; the first call reads it.
 ///
@@ -55,9 +55,10 @@ pub fn model() -> Result<Arc<Model>, &'static BuiltInError> {
 /// # Errors
 ///
 /// Only in a program that was built from unusable sentences.
-pub fn train() -> Result<Parts, BuiltInError> {
+pub fn train() -> Result<Model, BuiltInError> {
     let watch = |_| ControlFlow::Continue(());
     let csv = TRAINING_CSV.as_bytes();
     let dataset = read_csv(csv, &CsvOptions::default(), &Limits::default(), watch)?;
-    Ok(crate::train::train(&dataset, &Settings::default(), &Unobserved)?.parts)
+    let trained = crate::train::train(&dataset, &Settings::default(), &Unobserved)?;
+    Ok(Model::try_new(&trained.parts)?)
 }

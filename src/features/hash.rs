@@ -13,9 +13,9 @@ pub fn token(folded: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(folded.as_bytes())
 }
 
-/// Returns the key of a token, to look it up by in a table that is made when a model is loaded. Unlike
-/// [`token`] it is no part of the file format and is found without a branch for nearly every token: up to
-/// 16 bytes it is the upper half of a 128-bit product, xored onto the lower, of the token's two halves.
+/// Returns the key of a token, by which it is looked up among those that a model knows. Unlike [`token`] it is
+/// found without a branch for nearly every token: up to 16 bytes it is the upper half of a 128-bit product, xored
+/// onto the lower, of the token's two halves, each xored with a constant.
 #[must_use]
 pub fn key(folded: &str) -> u64 {
     let mut short = [0; SHORT];
@@ -81,6 +81,9 @@ mod tests {
         // Values computed with Python's xxhash and big integers, as tests/format/read_model.py does.
         assert_eq!(token("denied"), 0xb762_98f2_8a52_b297);
         assert_eq!(extend(1, 2), 0xdaa6_6d2c_7ddf_743e);
+        assert_eq!(key("denied"), 0xe3da_476d_047b_c3e3);
+        assert_eq!(key("just 16 bytes,é"), 0x1f48_2739_0772_205b);
+        assert_eq!(key("more than 16 bytes"), token("more than 16 bytes"));
     }
 
     #[test]

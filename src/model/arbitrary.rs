@@ -1,4 +1,4 @@
-//! Small valid [`Parts`] for tests: any, by chance, or one and the same.
+//! Small valid [`Parts`] and models of them for tests: any, by chance, or one and the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,17 @@ use proptest::{collection, prelude::*};
 
 use super::{
     ChosenSettings, ChosenView, ConfusionCell, CoveragePoint, Evaluation, LabelEvaluation,
-    Metadata, Method, Parts, Weighting,
+    Metadata, Method, Model, Parts, Weighting,
 };
 use crate::features::{FEATURES_VERSION, View};
 
-/// Any small valid parts: 2 to 5 labels, up to 12 features, up to 6 tokens.
+/// Any small valid parts: 2 to 5 labels or 9 to 11, up to 12 features, up to 6 tokens.
 pub(crate) fn parts() -> impl Strategy<Value = Parts> {
-    (collection::btree_set("\\PC{1,8}", 2..6), any::<bool>(), 1..=View::ALL.len())
+    let few_or_many = prop_oneof![
+        3 => collection::btree_set("\\PC{1,8}", 2..6),
+        1 => collection::btree_set("\\PC{1,8}", 9..12),
+    ];
+    (few_or_many, any::<bool>(), 1..=View::ALL.len())
         .prop_flat_map(|(labels, is_idf, n_views)| {
             let n_labels = labels.len();
             let weighting = if is_idf { Weighting::Idf } else { Weighting::Presence };
@@ -50,6 +54,33 @@ pub(crate) fn example(seed: u32) -> Parts {
     let vocabulary = ["i", "é", "政府"].map(str::to_owned);
     let background = vec![0.5; View::ALL.len() * 2];
     assemble(metadata, vec![-1.0, -2.0], background, &features, BTreeSet::from(vocabulary))
+}
+
+/// The model of [`example`].
+pub(crate) fn model(seed: u32) -> Model {
+    Model::try_new(&example(seed)).unwrap()
+}
+
+/// The same with ten labels, so that rows are lists.
+pub(crate) fn model_of_many_labels() -> Model {
+    let mut parts = example(1);
+    parts.metadata.labels = (0..10).map(|label| format!("label {label}")).collect();
+    parts.metadata.label_counts = vec![7; 10];
+    parts.offsets = vec![-1.0; 10];
+    parts.background = vec![0.5; View::ALL.len() * 10];
+    Model::try_new(&parts).unwrap()
+}
+
+/// Any small model.
+pub(crate) fn models() -> impl Strategy<Value = Model> {
+    parts().prop_map(|parts| Model::try_new(&parts).unwrap())
+}
+
+/// A model whose metadata no file can hold.
+pub(crate) fn unstorable() -> Model {
+    let mut parts = example(1);
+    parts.metadata.evaluation.log_loss = f64::INFINITY;
+    Model::try_new(&parts).unwrap()
 }
 
 /// One feature: its mass, its square and its entries by label.

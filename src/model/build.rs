@@ -1,4 +1,4 @@
-//! Builds the table of [`Parts`].
+//! Builds the table of [`Parts`]: at the end of a training, and for files that hold parts.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

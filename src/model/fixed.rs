@@ -4,6 +4,10 @@
 //! any order, and equal to the sum of what explanations list. A number is off by at most half a step, which is
 //! 2^-26 to 2^-25 of the largest.
 
+use rayon::prelude::*;
+
+use super::PartsError;
+use super::arrays::{Array, Arrays};
 use crate::simd::widest;
 
 /// The largest number has so many bits.
@@ -14,7 +18,7 @@ const AT_ONCE: usize = 32;
 const BLOCK: usize = 96;
 
 /// Rows of as many numbers each.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct FixedRows {
     /// Row after row; behind the last, [`room_behind`] zeros.
     numbers: Vec<i32>,
@@ -39,6 +43,40 @@ impl FixedRows {
         // In the same memory.
         let numbers = numbers.into_iter().map(|number| nearest(f64::from(number) / step)).collect();
         Self { numbers, width, step }
+    }
+
+    /// Reads `n` rows and the row of zeros behind them from their arrays, whose names have this prefix. They are
+    /// to be checked.
+    pub(super) fn from_arrays(
+        arrays: &mut Arrays<'_>,
+        prefix: &str,
+        [n, width]: [usize; 2],
+    ) -> Result<Self, PartsError> {
+        let mut numbers = arrays.take(&format!("{prefix}.rows"), &[n, width])?;
+        numbers.resize((n + 1) * width + room_behind(width), 0);
+        Ok(Self { numbers, width, step: arrays.take_one(&format!("{prefix}.step"))? })
+    }
+
+    /// The arrays of the first `n` rows.
+    pub(super) fn arrays(&self, prefix: &str, n: usize) -> [Array<'_>; 2] {
+        let numbers = self.numbers.get(..n * self.width).unwrap_or_default();
+        [
+            Array::lent(format!("{prefix}.rows"), vec![n, self.width], numbers),
+            Array::list(format!("{prefix}.step"), vec![self.step]),
+        ]
+    }
+
+    /// Checks that numbers are no larger than sums of them allow.
+    pub(super) fn check(&self, prefix: &str) -> Result<(), PartsError> {
+        let numbers = self.numbers.par_iter().with_min_len(1 << 16);
+        let part = if !is_step(self.step) {
+            "step"
+        } else if !numbers.all(|number| number.unsigned_abs() <= 1 << BITS) {
+            "rows"
+        } else {
+            return Ok(());
+        };
+        Err(PartsError::new(format!("{prefix}.{part}"), "a value is out of range"))
     }
 
     /// The numbers of a row, and what 1 stands for.
@@ -104,6 +142,12 @@ impl FixedRows {
         let pairs = totals.iter_mut().zip(sums);
         pairs.for_each(|(total, sum)| *total += f64::from(*sum) * self.step);
     }
+}
+
+/// Whether it may be a step: a power of two that [`step`] can give.
+fn is_step(number: f64) -> bool {
+    let is_power_of_two = number.to_bits().trailing_zeros() >= f64::MANTISSA_DIGITS - 1;
+    is_power_of_two && (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&number)
 }
 
 /// The power of two of which `largest` is at most 2^[`BITS`].

@@ -9,6 +9,8 @@ use std::cmp::Reverse;
 
 use rayon::prelude::*;
 
+use super::PartsError;
+use super::arrays::{Array, Arrays};
 use super::met::Met;
 use crate::features::hash::extend;
 
@@ -26,7 +28,7 @@ const MULTIPLIERS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0x6a09_e667_f3bc_c909];
 pub(super) const FREE: u32 = u32::MAX;
 
 /// Distinct hashes, each with its slot, and with something else that is wanted when it is found.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Index<T = ()> {
     /// A pilot a bucket.
     pilots: Vec<u16>,
@@ -158,6 +160,76 @@ impl<T: Copy + Default + Send + Sync> Index<T> {
     #[inline]
     fn bucket(&self, key: u64) -> usize {
         spread(key, self.pilots.len())
+    }
+}
+
+impl Index {
+    /// Reads it from its arrays, whose names have this prefix. It is to be checked.
+    pub(super) fn from_arrays(arrays: &mut Arrays<'_>, prefix: &str) -> Result<Self, PartsError> {
+        let hashes = slots_of(arrays, &format!("{prefix}.hashes"))?;
+        Self::of_slots(arrays, prefix, hashes.into_iter().map(|hash| (hash, ())).collect())
+    }
+
+    /// Its arrays.
+    pub(super) fn arrays(&self, prefix: &str) -> Vec<Array<'static>> {
+        let hashes = self.slots.iter().map(|(hash, ())| *hash).collect();
+        self.with_pilots(prefix, vec![Array::list(format!("{prefix}.hashes"), hashes)])
+    }
+}
+
+impl Index<u64> {
+    /// Reads it from its arrays, whose names have this prefix. It is to be checked.
+    pub(super) fn from_arrays(arrays: &mut Arrays<'_>, prefix: &str) -> Result<Self, PartsError> {
+        let keys = slots_of(arrays, &format!("{prefix}.keys"))?;
+        let hashes = arrays.take(&format!("{prefix}.hashes"), &[keys.len()])?;
+        Self::of_slots(arrays, prefix, keys.into_par_iter().zip(hashes).collect())
+    }
+
+    /// Its arrays.
+    pub(super) fn arrays(&self, prefix: &str) -> Vec<Array<'static>> {
+        let (keys, hashes) = self.slots.iter().copied().unzip();
+        let lists = [("keys", keys), ("hashes", hashes)];
+        let lists = lists.map(|(name, list)| Array::list(format!("{prefix}.{name}"), list));
+        self.with_pilots(prefix, lists.into())
+    }
+}
+
+/// Takes an array of a number a slot.
+fn slots_of(arrays: &mut Arrays<'_>, name: &str) -> Result<Vec<u64>, PartsError> {
+    let slots: Vec<u64> = arrays.take_list(name)?;
+    // Slots are kept in 32 bits, with that behind the last.
+    if !slots.len().is_multiple_of(SLOTS) || u32::try_from(slots.len()).is_err() {
+        let problem = format!("{} slots, allowed are multiples of {SLOTS} below 2^32", slots.len());
+        return Err(PartsError::new(name, problem));
+    }
+    Ok(slots)
+}
+
+impl<T: Copy + Default + PartialEq + Send + Sync> Index<T> {
+    fn of_slots(
+        arrays: &mut Arrays<'_>,
+        prefix: &str,
+        slots: Vec<(u64, T)>,
+    ) -> Result<Self, PartsError> {
+        let pilots = arrays.take(&format!("{prefix}.pilots"), &[slots.len() / SLOTS * BUCKETS])?;
+        Ok(Self { pilots, slots, seed: arrays.take_one(&format!("{prefix}.seed"))? })
+    }
+
+    fn with_pilots(&self, prefix: &str, mut arrays: Vec<Array<'static>>) -> Vec<Array<'static>> {
+        arrays.push(Array::list(format!("{prefix}.pilots"), self.pilots.clone()));
+        arrays.push(Array::list(format!("{prefix}.seed"), vec![self.seed]));
+        arrays
+    }
+
+    /// Checks that each slot holds what is found: there, or if the slot is free, elsewhere. Returns how many are
+    /// not free. `name` is that of the array of what is looked for.
+    pub(super) fn check(&self, name: &str) -> Result<usize, PartsError> {
+        let slots = self.slots.par_iter().with_min_len(1 << 12).enumerate();
+        let is_taken = |(slot, (hash, _)): (usize, &(u64, T))| {
+            self.find(*hash).map(|found| usize::from(found == slot))
+        };
+        let n_taken: Option<usize> = slots.map(is_taken).sum();
+        n_taken.ok_or_else(|| PartsError::new(name, "not found where it stands"))
     }
 }
 

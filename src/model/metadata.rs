@@ -51,6 +51,7 @@ impl Metadata {
     /// Names the first part that is wrong, and how.
     pub(super) fn check(&self) -> Result<(), PartsError> {
         let n = self.labels.len();
+        let views = &self.settings.views;
         let (part, problem) = if self.features_version != FEATURES_VERSION {
             let got = self.features_version;
             ("features_version", format!("{got}, this program has {FEATURES_VERSION}"))
@@ -60,6 +61,8 @@ impl Metadata {
             ("labels", "not ascending and distinct".to_owned())
         } else if self.label_counts.len() != n {
             ("label_counts", format!("{} for {n} labels", self.label_counts.len()))
+        } else if !views.is_sorted_by(|a, b| a.view < b.view) {
+            ("views", "not ascending and distinct".to_owned())
         } else if !(0.0..=1.0).contains(&self.min_probability) {
             ("min_probability", format!("{} is outside [0, 1]", self.min_probability))
         } else {

@@ -1,7 +1,7 @@
 //! The immutable classifier: labels, tables, scores, reasons.
 //!
-//! A [`Model`] is made once, by training or by loading a file, from checked [`Parts`], and never
-//! changes. A [`Scorer`] holds the buffers of one thread and classifies with any model.
+//! A [`Model`] is made once and never changes: of the [`Parts`] that a training gives, or of the checked [`Arrays`]
+//! of a file, which are those of its table. A [`Scorer`] holds the buffers of one thread and classifies with any model.
 //!
 //! The score of a label is
 //!
@@ -17,6 +17,7 @@
 mod add;
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod arrays;
 mod build;
 mod classification;
 mod evaluation;
@@ -33,9 +34,11 @@ mod rows;
 mod score;
 #[cfg(test)]
 mod score_tests;
+mod stored;
 mod table;
 mod token_rows;
 
+pub use arrays::{Array, Arrays, Number, Numbers};
 pub use classification::{AbstainReason, Classification, Contribution, Explanation, Outcome};
 pub use evaluation::{ConfusionCell, CoveragePoint, Evaluation, LabelEvaluation, Method};
 pub use formula::Formula;
@@ -47,7 +50,7 @@ use crate::features::{Analysis, Gram, View};
 use table::Table;
 
 /// A trained classifier. Immutable; share it behind an `Arc`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Model {
     metadata: Metadata,
     n_features: usize,
@@ -62,11 +65,14 @@ impl Model {
     /// Says which part is at fault and how: wrong length, unsorted hashes, a number that is not finite.
     pub fn try_new(parts: &Parts) -> Result<Self, PartsError> {
         parts.check()?;
-        Ok(Self {
+        let model = Self {
             metadata: parts.metadata.clone(),
             n_features: parts.hashes.len(),
             table: Table::new(parts),
-        })
+        };
+        // Sums of good numbers may be too large.
+        model.check()?;
+        Ok(model)
     }
 
     /// What is known about the model besides its tables.

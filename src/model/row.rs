@@ -81,7 +81,7 @@ impl Row<'_> {
 
 /// The value of an entry.
 #[inline]
-fn single([_, lower, upper]: &Entry) -> f32 {
+pub(super) fn single([_, lower, upper]: &Entry) -> f32 {
     f32::from_bits(u32::from(*upper) << 16 | u32::from(*lower))
 }
 

@@ -6,22 +6,24 @@
 
 use rayon::prelude::*;
 
+use super::PartsError;
 use super::add::add_rows;
+use super::arrays::{Array, Arrays};
 use super::index::{FREE, Finder, Index};
-use super::row::{Entries, Entry, NewRow, Row, entry};
+use super::row::{Entries, Entry, NewRow, Row, entry, single};
 use super::table::RowSum;
 
 /// Labels up to which rows have a value for each.
 pub(super) const FEW_LABELS: usize = 8;
 
 /// Rows by their hashes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Rows {
     index: Index,
     numbers: Numbers,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Numbers {
     /// Row after row: a value a label, the mass, and the square where rows have one.
     Dense { numbers: Vec<f32>, n_labels: usize, stride: usize },
@@ -30,7 +32,7 @@ enum Numbers {
 }
 
 /// A row's mass, and where its entries begin; they end where those of the next begin.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Place {
     mass: f32,
     start: u32,
@@ -52,6 +54,77 @@ impl Rows {
             sparse(has_squares, &owners, row)
         };
         Self { index, numbers }
+    }
+
+    /// Reads them from their arrays, whose names have this prefix; for so many labels, `has_squares`: with
+    /// squares. They are to be checked.
+    pub(super) fn from_arrays(
+        arrays: &mut Arrays<'_>,
+        prefix: &str,
+        (n_labels, has_squares): (usize, bool),
+    ) -> Result<Self, PartsError> {
+        let index = Index::<()>::from_arrays(arrays, prefix)?;
+        let n = index.n_slots();
+        let name = |name: &str| format!("{prefix}.{name}");
+        let numbers = if n_labels <= FEW_LABELS {
+            let stride = stride(n_labels, has_squares);
+            let numbers = arrays.take(&name("rows"), &[n, stride])?;
+            Numbers::Dense { numbers, n_labels, stride }
+        } else {
+            let n_squares = if has_squares { n } else { 0 };
+            let squares = arrays.take(&name("squares"), &[n_squares])?;
+            // Behind the last row none begins.
+            let mut masses: Vec<f32> = arrays.take(&name("masses"), &[n])?;
+            masses.push(0.0);
+            let starts: Vec<u32> = arrays.take(&name("starts"), &[n + 1])?;
+            let place = |(mass, start)| Place { mass, start };
+            let places = masses.into_par_iter().zip(starts).map(place).collect();
+            let labels: Vec<u16> = arrays.take_list(&name("labels"))?;
+            let values: Vec<f32> = arrays.take(&name("values"), &[labels.len()])?;
+            let entries = labels.par_iter().zip(&values).map(entry).collect();
+            Numbers::Sparse { places, squares, entries }
+        };
+        Ok(Self { index, numbers })
+    }
+
+    /// Their arrays.
+    pub(super) fn arrays(&self, prefix: &str) -> Vec<Array<'_>> {
+        let mut arrays: Vec<Array<'_>> = self.index.arrays(prefix);
+        let (n, name) = (self.n_slots(), |name: &str| format!("{prefix}.{name}"));
+        match &self.numbers {
+            Numbers::Dense { numbers, stride, .. } => {
+                arrays.push(Array::lent(name("rows"), vec![n, *stride], numbers));
+            }
+            Numbers::Sparse { places, squares, entries } => {
+                let masses = places.iter().take(n).map(|place| place.mass).collect();
+                let starts = places.iter().map(|place| place.start).collect();
+                let labels = entries.iter().map(|[label, ..]| *label).collect();
+                let values = entries.iter().map(single).collect();
+                arrays.extend([
+                    Array::list::<f32>(name("masses"), masses),
+                    Array::list::<u32>(name("starts"), starts),
+                    Array::list::<u16>(name("labels"), labels),
+                    Array::list::<f32>(name("values"), values),
+                ]);
+                arrays.push(Array::lent(name("squares"), vec![squares.len()], squares));
+            }
+        }
+        arrays
+    }
+
+    /// Checks all that looking up and adding rely on; returns how many rows there are.
+    pub(super) fn check(&self, prefix: &str, n_labels: usize) -> Result<usize, PartsError> {
+        let n = self.index.check(&format!("{prefix}.hashes"))?;
+        let wrong = match &self.numbers {
+            Numbers::Dense { numbers, stride, .. } => wrong_dense(numbers, n_labels, *stride),
+            Numbers::Sparse { places, squares, entries } => {
+                wrong_sparse(places, squares, entries, n_labels)
+            }
+        };
+        match wrong {
+            Some(name) => Err(PartsError::new(format!("{prefix}.{name}"), OUT_OF_RANGE)),
+            None => Ok(n),
+        }
     }
 
     /// The row of a hash.
@@ -112,6 +185,63 @@ impl Rows {
     }
 }
 
+/// Numbers of a row that has a value for each label.
+fn stride(n_labels: usize, has_squares: bool) -> usize {
+    n_labels + 1 + usize::from(has_squares)
+}
+
+const OUT_OF_RANGE: &str = "a value is not finite, out of range or out of order";
+
+/// Which array has something that scoring does not expect, if any.
+fn wrong_dense(numbers: &[f32], n_labels: usize, stride: usize) -> Option<&'static str> {
+    let is_good = |row: &[f32]| {
+        let (values, others) = row.split_at_checked(n_labels).unwrap_or_default();
+        values.iter().all(|value| value.is_finite()) && others.iter().all(is_amount)
+    };
+    let rows = numbers.par_chunks(stride).with_min_len(AT_ONCE);
+    (!rows.all(is_good)).then_some("rows")
+}
+
+fn wrong_sparse(
+    places: &[Place],
+    squares: &[f32],
+    entries: &[Entry],
+    n_labels: usize,
+) -> Option<&'static str> {
+    let start_of = |place: Option<&Place>| place.map(|place| place.start as usize);
+    let is_whole = start_of(places.first()) == Some(0)
+        && start_of(places.last()) == Some(entries.len())
+        && places.is_sorted_by_key(|place| place.start);
+    let ascends = |bounds: &[Place]| {
+        let range = start_of(bounds.first())..start_of(bounds.last());
+        let row = range.start.zip(range.end).and_then(|(start, end)| entries.get(start..end));
+        row.is_some_and(|row| row.is_sorted_by(|[a, ..], [b, ..]| a < b))
+    };
+    let rows = places.par_windows(2).with_min_len(AT_ONCE);
+    let entries = entries.par_iter().with_min_len(AT_ONCE);
+    if !places.iter().all(|place| is_amount(&place.mass)) {
+        Some("masses")
+    } else if !squares.iter().all(is_amount) {
+        Some("squares")
+    } else if !is_whole {
+        Some("starts")
+    } else if !rows.all(ascends) || !entries.clone().all(|[of, ..]| usize::from(*of) < n_labels) {
+        Some("labels")
+    } else if !entries.all(|entry| single(entry).is_finite()) {
+        Some("values")
+    } else {
+        None
+    }
+}
+
+/// Whether it may be a mass or a square.
+pub(super) fn is_amount(number: &f32) -> bool {
+    number.is_finite() && *number >= 0.0
+}
+
+/// Rows that are checked at a time.
+const AT_ONCE: usize = 1 << 12;
+
 /// Rows by who has their slot. What is in a free one is never asked for.
 fn dense<'a>(
     n_labels: usize,
@@ -119,7 +249,7 @@ fn dense<'a>(
     owners: &[u32],
     row: impl Fn(u32) -> Option<NewRow<'a>> + Sync,
 ) -> Numbers {
-    let stride = n_labels + 1 + usize::from(has_squares);
+    let stride = stride(n_labels, has_squares);
     let mut numbers = vec![0.0; owners.len() * stride];
     numbers.par_chunks_exact_mut(stride).zip(owners).for_each(|(to, owner)| {
         let Some(row) = row(*owner) else { return };

@@ -1,4 +1,5 @@
-//! The table that scoring looks features up in: built once from [`Parts`](super::Parts), then only read.
+//! The table that scoring looks features up in: built once from [`Parts`](super::Parts) or read from a file, then
+//! only read.
 //!
 //! Three sets of rows, so that what is looked up for every sentence is small and together: the tokens of the
 //! vocabulary with all that they add by themselves, the n-grams, and the character n-grams, which only
@@ -12,7 +13,7 @@ use super::token_rows::TokenRows;
 use crate::features::{self, Analysis, Gram, View, hash};
 
 /// Everything scoring needs of a model.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Table {
     pub(super) offsets: Vec<f64>,
     /// Of all views, view after view.
@@ -21,7 +22,7 @@ pub(super) struct Table {
     /// The views that have features.
     pub(super) views: Vec<View>,
     pub(super) singles: Singles,
-    /// What known tokens add, by their hashes.
+    /// What known tokens add, by their keys.
     pub(super) tokens: TokenRows,
     /// All features that are in none of the others.
     pub(super) ngrams: Rows,

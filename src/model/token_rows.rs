@@ -6,15 +6,18 @@
 
 use rayon::prelude::*;
 
+use super::PartsError;
+use super::arrays::{Array, Arrays};
 use super::fixed::{FixedRows, room_behind};
 use super::index::Index;
 use super::known::Known;
 use super::row::{Entries, Row};
+use super::rows::is_amount;
 use super::table::{RowSum, count};
 use crate::features::{View, hash};
 
 /// Rows of tokens.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct TokenRows {
     /// The tokens' keys, with their hashes.
     index: Index<u64>,
@@ -23,7 +26,7 @@ pub(super) struct TokenRows {
 }
 
 /// What a view adds: by slot; behind the last slot zeros, for unknown tokens.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct OfView {
     view: View,
     /// A value a label.
@@ -67,6 +70,58 @@ impl TokenRows {
         Self { index, views }
     }
 
+    /// Reads them from their arrays, for these views and so many labels, with squares or without. They are to be
+    /// checked.
+    pub(super) fn from_arrays(
+        arrays: &mut Arrays<'_>,
+        views: &[View],
+        (n_labels, has_squares): (usize, bool),
+    ) -> Result<Self, PartsError> {
+        let index = Index::<u64>::from_arrays(arrays, PREFIX)?;
+        let n = index.n_slots();
+        let n_squares = if has_squares { n } else { 0 };
+        let of_view = |view: &View| {
+            let prefix = prefix_of(*view);
+            Ok(OfView {
+                view: *view,
+                rows: FixedRows::from_arrays(arrays, &prefix, [n, n_labels])?,
+                squares: arrays.take(&format!("{prefix}.squares"), &[n_squares])?,
+            })
+        };
+        let views = views.iter().map(of_view).collect::<Result<_, _>>()?;
+        Ok(Self { index, views })
+    }
+
+    /// Their arrays.
+    pub(super) fn arrays(&self) -> Vec<Array<'_>> {
+        let mut arrays: Vec<Array<'_>> = self.index.arrays(PREFIX);
+        for OfView { view, rows, squares } in &self.views {
+            let prefix = prefix_of(*view);
+            arrays.extend(rows.arrays(&prefix, self.index.n_slots()));
+            let name = format!("{prefix}.squares");
+            arrays.push(Array::lent(name, vec![squares.len()], squares));
+        }
+        arrays
+    }
+
+    /// Checks all that looking up and adding rely on; returns the number of tokens.
+    pub(super) fn check(&self) -> Result<usize, PartsError> {
+        for OfView { view, rows, squares } in &self.views {
+            let prefix = prefix_of(*view);
+            rows.check(&prefix)?;
+            if !squares.iter().all(is_amount) {
+                let name = format!("{prefix}.squares");
+                return Err(PartsError::new(name, "a value is not finite or out of range"));
+            }
+        }
+        self.index.check(&format!("{PREFIX}.keys"))
+    }
+
+    /// The views that have rows.
+    pub(super) fn views(&self) -> impl Iterator<Item = View> {
+        self.views.iter().map(|of| of.view)
+    }
+
     /// What a token has in a view; `None` if it is unknown or all of it is 0.
     pub(super) fn get(&self, key: u64, view: View) -> Option<Row<'_>> {
         let of_view = self.views.iter().find(|of| of.view == view)?;
@@ -94,6 +149,13 @@ impl TokenRows {
             }
         }
     }
+}
+
+/// What the names of the arrays begin with.
+const PREFIX: &str = "tokens";
+
+fn prefix_of(view: View) -> String {
+    format!("{PREFIX}.{}", view.name())
 }
 
 /// What each token of a vocabulary adds in a view, less its mean over the labels.

@@ -55,7 +55,7 @@ impl Case {
         let files = SimulatedFiles::default();
         let repository = open(&files).unwrap();
         for seed in 1..=self.n_versions {
-            repository.publish(&name(), &arbitrary::example(seed)).unwrap();
+            repository.publish(&name(), &arbitrary::model(seed)).unwrap();
         }
         if self.n_versions > 0 {
             repository.activate(&name(), 1).unwrap();
@@ -69,8 +69,8 @@ impl Case {
         let repository = open(files)?.with_retention(self.retention);
         match self.operation {
             Operation::Publish => {
-                let parts = arbitrary::example(self.n_versions + 1);
-                repository.publish(&name(), &parts).map(|_| ())
+                let model = arbitrary::model(self.n_versions + 1);
+                repository.publish(&name(), &model).map(|_| ())
             }
             Operation::Activate(version) => repository.activate(&name(), version).map(|_| ()),
             Operation::Delete(version) => repository.delete(&name(), version),
@@ -104,11 +104,11 @@ impl Case {
 
     /// The next version is stored under a number that no version ever had.
     fn check_that_work_goes_on(&self, repository: &Repository, found: &Contents) {
-        let next = repository.publish(&name(), &arbitrary::example(99)).unwrap();
+        let next = repository.publish(&name(), &arbitrary::model(99)).unwrap();
         let highest_before =
             found.versions.last().copied().unwrap_or(0).max(self.n_versions.into());
         assert_eq!(next, highest_before + 1, "{}", self.what);
-        assert_eq!(repository.load(&name(), next).unwrap(), arbitrary::example(99));
+        assert_eq!(repository.load(&name(), next).unwrap(), arbitrary::model(99));
     }
 
     fn before(&self) -> Contents {
@@ -189,7 +189,7 @@ fn contents(repository: &Repository) -> Contents {
     };
     for version in &versions {
         let seed = u32::try_from(*version).unwrap();
-        assert_eq!(repository.load(&name(), *version).unwrap(), arbitrary::example(seed));
+        assert_eq!(repository.load(&name(), *version).unwrap(), arbitrary::model(seed));
     }
     let active = repository.active(&name()).unwrap();
     assert!(active.is_none_or(|active| versions.contains(&active)), "the pointer points nowhere");
@@ -293,11 +293,11 @@ fn work_acknowledged_after_a_kill_survives_a_loss_of_power() {
     for case in &CASES {
         case.at_every_step(Fault::Kill, |files, _| {
             let repository = open(files).unwrap();
-            let version = repository.publish(&name(), &arbitrary::example(50)).unwrap();
+            let version = repository.publish(&name(), &arbitrary::model(50)).unwrap();
             repository.activate(&name(), version).unwrap();
             at_every_loss(files, |survivor| {
                 let active = open(survivor).unwrap().load_active(&name()).unwrap();
-                assert_eq!(active, (version, arbitrary::example(50)), "{}", case.what);
+                assert_eq!(active, (version, arbitrary::model(50)), "{}", case.what);
             });
         });
     }
@@ -338,14 +338,14 @@ fn a_second_kill_while_activating_what_the_first_one_left_does_no_harm() {
 #[test]
 fn a_failing_disk_never_hides_that_a_change_was_not_made() {
     let files = SimulatedFiles::default();
-    open(&files).unwrap().publish(&name(), &arbitrary::example(1)).unwrap();
+    open(&files).unwrap().publish(&name(), &arbitrary::model(1)).unwrap();
     files.inject(Fault::DiskFull(0));
     let repository = open(&files).unwrap();
-    let published = repository.publish(&name(), &arbitrary::example(2));
+    let published = repository.publish(&name(), &arbitrary::model(2));
     assert!(matches!(published, Err(StoreError::Io { .. })), "{published:?}");
     assert!(repository.activate(&name(), 1).is_err());
     assert!(repository.delete(&name(), 1).is_err());
-    assert_eq!(repository.load(&name(), 1).unwrap(), arbitrary::example(1), "the old model serves");
+    assert_eq!(repository.load(&name(), 1).unwrap(), arbitrary::model(1), "the old model serves");
 }
 
 /// The suite would pass if the simulation forgot nothing: it must find the classic mistake.

@@ -88,9 +88,9 @@ mod tests {
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0, "as it was");
 
         let claim = repository.begin_training(&name).unwrap();
-        assert_eq!(repository.publish(&name, &arbitrary::example(1)).unwrap(), 1);
+        assert_eq!(repository.publish(&name, &arbitrary::model(1)).unwrap(), 1);
         drop(claim);
-        assert_eq!(repository.load(&name, 1).unwrap(), arbitrary::example(1));
+        assert_eq!(repository.load(&name, 1).unwrap(), arbitrary::model(1));
         assert!(!root.path().join("topics").join(TRAINING).exists());
     }
 }

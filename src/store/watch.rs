@@ -75,7 +75,7 @@ mod tests {
         let name = "topics".parse().unwrap();
         let (sender, heard) = mpsc::channel();
         let watch = repository.watch(move || sender.send(()).unwrap()).unwrap();
-        repository.publish(&name, &arbitrary::example(1)).unwrap();
+        repository.publish(&name, &arbitrary::model(1)).unwrap();
         heard.recv_timeout(PATIENCE).expect("a model has come");
         while heard.recv_timeout(QUIET).is_ok() {}
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use dictum::model::Parts;
+use dictum::model::Model;
 use dictum::store::{ModelName, Repository, StoreError, format};
 use tempfile::TempDir;
 
@@ -42,7 +42,7 @@ impl Folder {
         let folder = Self { home, seen: BTreeMap::new(), random: Random(1) };
         let repository = folder.repository();
         for _ in 0..2 {
-            let version = repository.publish(&name(), &parts()).expect("published");
+            let version = repository.publish(&name(), &model()).expect("published");
             repository.activate(&name(), version).expect("activated");
         }
         folder
@@ -117,14 +117,14 @@ pub(crate) fn name() -> ModelName {
     MODEL.parse().expect("a name")
 }
 
-/// The parts of a small model that knows the words of [`program::SENTENCE`].
-pub(crate) fn parts() -> Parts {
+/// A small model that knows the words of [`program::SENTENCE`].
+pub(crate) fn model() -> Model {
     format::decode(&small_file()).expect("a golden file")
 }
 
 /// The file of that model.
 pub(crate) fn small_file() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format/v1/idf.safetensors");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format/v3/few.safetensors");
     fs::read(path).expect("a golden file")
 }
 

@@ -162,7 +162,7 @@ pub(crate) fn delete(scale: Scale) -> Survived {
     let mut moments = Moments(duration(&folder.models(), &["models", "list"]));
     while tally.goes_on(scale.pick(6, 120)) {
         let published =
-            folder.repository().publish(&crate::folder::name(), &crate::folder::parts());
+            folder.repository().publish(&crate::folder::name(), &crate::folder::model());
         let version = published.expect("published");
         let before = folder.after_start();
         let mut made = before.clone();

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dictum::model::{Model, Options, Scorer};
+use dictum::builtin;
+use dictum::model::{Model, Numbers, Options, Scorer};
 use dictum::proto::ActivateModelRequest;
 use dictum::proto::classifier_service_client::ClassifierServiceClient;
-use dictum::store::{Repository, format};
+use dictum::store::Repository;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
@@ -90,21 +91,31 @@ pub(crate) fn swaps(scale: Scale) -> Survived {
 
 /// Publishes versions that give different probabilities.
 fn publish(folder: &Path) -> Expected {
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("models/news-statements/model.safetensors");
-    let mut parts = format::decode(&fs::read(file).expect("the built-in file")).expect("a model");
+    let built_in = builtin::model().expect("a model");
     let repository = Repository::open(folder).expect("a folder");
     let mut expected = Expected::new();
-    for _ in 0..N_VERSIONS {
-        parts.offsets[0] += 0.25;
-        let version = repository.publish(&name(), &parts).expect("published");
-        let model = Model::try_new(&parts).expect("a model");
+    for nth in 1..=N_VERSIONS {
+        let model = shifted(&built_in, 0.25 * f64::from(nth));
+        let version = repository.publish(&name(), &model).expect("published");
         let mut scorer = Scorer::default();
         let answer = scorer.classify(&model, SENTENCE, &Options::default());
         expected.insert(version, answer.probabilities.iter().copied().fold(0.0, f64::max));
     }
     repository.activate(&name(), 1).expect("activated");
     expected
+}
+
+/// The model with another offset of its first label.
+fn shifted(model: &Model, by: f64) -> Model {
+    let mut arrays = model.arrays();
+    for array in &mut arrays {
+        if let ("offsets", Numbers::F64(offsets)) = (array.name.as_str(), &mut array.numbers) {
+            offsets.to_mut()[0] += by;
+        }
+    }
+    let metadata = model.metadata().clone();
+    let arrays = &mut arrays.into_iter().collect();
+    Model::from_arrays(metadata, model.n_features(), arrays).expect("a model")
 }
 
 /// Activates one version after the other.

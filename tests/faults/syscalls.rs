@@ -39,7 +39,7 @@ impl Operation {
     fn folder() -> (Folder, State) {
         let mut folder = Folder::new();
         let name = crate::folder::name();
-        folder.repository().publish(&name, &crate::folder::parts()).expect("published");
+        folder.repository().publish(&name, &crate::folder::model()).expect("published");
         let before = folder.after_start();
         (folder, before)
     }

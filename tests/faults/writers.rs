@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use dictum::store::StoreError;
 
-use crate::folder::{Folder, MODEL, name, parts};
+use crate::folder::{Folder, MODEL, model, name};
 use crate::program::{self, Server};
 use crate::{Scale, Survived};
 
@@ -63,7 +63,7 @@ fn at_once(folder: &Folder, args: &[&str]) -> [usize; 2] {
 /// Two writers that publish without training: the second one waits, and gets the next number.
 fn writers(folder: &Folder) -> usize {
     let before = folder.state().versions.len();
-    let publish = || folder.repository().publish(&name(), &parts());
+    let publish = || folder.repository().publish(&name(), &model());
     let published: Vec<Result<u64, StoreError>> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..4).map(|_| scope.spawn(publish)).collect();
         writers.into_iter().map(|writer| writer.join().expect("no panic")).collect()

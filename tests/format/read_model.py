@@ -18,11 +18,12 @@ import safetensors.numpy
 import xxhash
 
 ROOT = Path(__file__).resolve().parents[2]
-GOLDEN = [ROOT / "tests" / "format" / version for version in ("v1", "v2")]
+GOLDEN = [ROOT / "tests" / "format" / version for version in ("v1", "v2", "v3")]
 BUILT_IN = ROOT / "models" / "news-statements" / "model.safetensors"
 PROGRAM = ROOT / "target" / "debug" / "dictum"
 # Sums of known tokens are kept in single precision.
 TOLERANCE = 1e-6
+U64 = (1 << 64) - 1
 
 VIEWS = ["word1", "word2", "word3", "shape", "character", "lead"]
 WORD_SEED, SHAPE_SEED, CHARACTER_SEED = 0x5749E3A16B0D44C7, 0xA3D70B5419C6E82F, 0x1F86C95DE2703AB9
@@ -86,12 +87,24 @@ def shapes_of(tokens):
 
 
 def extend(sequence, item):
-    product = (sequence ^ item) * MULTIPLIER
-    return (product >> 64) ^ (product & (1 << 64) - 1)
+    return fold((sequence ^ item) * MULTIPLIER)
+
+
+def fold(product):
+    return (product >> 64) ^ (product & U64)
 
 
 def token_hash(text):
     return xxhash.xxh3_64_intdigest(text.encode())
+
+
+def token_key(text):
+    """By what a token is looked up."""
+    text_bytes = text.encode()
+    if len(text_bytes) > 16:
+        return token_hash(text)
+    a, b = (int.from_bytes(text_bytes[part], "little") for part in (slice(8), slice(8, 16)))
+    return fold((a ^ 0xD6E8FEB86659FD93) * (b ^ 0xA0761D6478BD642F))
 
 
 def sequences(seed, items, n):
@@ -123,6 +136,85 @@ def character_sequences(token):
     return found
 
 
+class Table:
+    """What a file of version 3 holds: rows in the slots of indexes."""
+
+    def __init__(self, tensors, n_labels):
+        self.tensors, self.n_labels = tensors, n_labels
+
+    def slot(self, x, index, numbers):
+        """Where a hash or key is in an index, if it is there."""
+        pilots = self.tensors[index + ".pilots"]
+        if len(pilots) == 0:
+            return None
+        key = x * int(self.tensors[index + ".seed"][0]) & U64
+        bucket = key * len(pilots) >> 64
+        multiplier = 0x6A09E667F3BCC909 + 2 * int(pilots[bucket])
+        slot = bucket // 1024 * 2048 + (((key ^ 0x9E3779B97F4A7C15) * multiplier & U64) >> 53)
+        return slot if int(self.tensors[f"{index}.{numbers}"][slot]) == x else None
+
+    def knows(self, token):
+        return self.slot(token_key(token), "tokens", "keys") is not None
+
+    def of_token(self, view, token):
+        """The row of a known token in a view that has such rows."""
+        slot = self.slot(token_key(token), "tokens", "keys")
+        if slot is None or f"tokens.{view}.rows" not in self.tensors:
+            return None
+        assert int(self.tensors["tokens.hashes"][slot]) == token_hash(token)
+        step = float(self.tensors[f"tokens.{view}.step"][0])
+        squares = self.tensors[f"tokens.{view}.squares"]
+        square = float(squares[slot]) if len(squares) else 0.0
+        return 0.0, square, step * self.tensors[f"tokens.{view}.rows"][slot].astype(float)
+
+    def of_feature(self, hash, view):
+        """The row of a feature: mass, square, values."""
+        for index in ("characters", "ngrams") if view == "character" else ("ngrams",):
+            slot = self.slot(hash, index, "hashes")
+            if slot is not None:
+                return self.row(index, slot)
+        return None
+
+    def row(self, index, slot):
+        if f"{index}.rows" in self.tensors:
+            row = self.tensors[f"{index}.rows"][slot].astype(float)
+            mass, *square = row[self.n_labels:]
+            return mass, *(square or [0.0]), row[:self.n_labels]
+        squares = self.tensors[f"{index}.squares"]
+        values = np.zeros(self.n_labels)
+        entries = slice(*self.tensors[f"{index}.starts"][slot:slot + 2])
+        values[self.tensors[f"{index}.labels"][entries]] = self.tensors[f"{index}.values"][entries]
+        square = float(squares[slot]) if len(squares) else 0.0
+        return float(self.tensors[f"{index}.masses"][slot]), square, values
+
+
+class Parts:
+    """What a file of version 1 or 2 holds: all features in a list, known tokens as text."""
+
+    def __init__(self, tensors, n_labels):
+        self.tensors, self.n_labels = tensors, n_labels
+        self.positions = {int(hash): at for at, hash in enumerate(tensors["hashes"])}
+        text, ends = tensors["vocabulary"].tobytes(), tensors["vocabulary_ends"].tolist()
+        self.vocabulary = {text[start:end].decode() for start, end in zip([0, *ends], ends)}
+
+    def knows(self, token):
+        return token in self.vocabulary
+
+    def of_token(self, view, token):
+        return None
+
+    def of_feature(self, hash, view):
+        at = self.positions.get(hash)
+        if at is None:
+            return None
+        entries = slice(*self.tensors["entry_starts"][at:at + 2])
+        values = np.zeros(self.n_labels)
+        values[self.tensors["entry_labels"][entries]] = self.tensors["entry_values"][entries]
+        squares = self.tensors["squares"]
+        square = float(squares[at]) if len(squares) else 0.0
+        return float(self.tensors["masses"][at]), square, values
+
+
 class Model:
     """A model file, read and checked."""
 
@@ -134,45 +226,53 @@ class Model:
             strings = opened.metadata()
         self.metadata = json.loads(strings["metadata"])
         assert self.metadata["features_version"] == 1
-        tensors = safetensors.numpy.load(file)
+        self.tensors = safetensors.numpy.load(file)
         self.labels = self.metadata["labels"]
-        self.views = [view["view"] for view in self.metadata["settings"]["views"]]
-        version = "2" if "lead" in self.views else "1"
-        assert strings["format_version"] == version, strings["format_version"]
-        self.tensors = tensors
-        self.positions = {int(hash): at for at, hash in enumerate(tensors["hashes"])}
-        text, ends = tensors["vocabulary"].tobytes(), tensors["vocabulary_ends"].tolist()
-        self.vocabulary = {text[start:end].decode() for start, end in zip([0, *ends], ends)}
+        views = self.metadata["settings"]["views"]
+        self.views = [view["view"] for view in views if view["weight"] > 0]
+        version = strings["format_version"]
+        if version in ("1", "2"):
+            has_lead = any(view["view"] == "lead" for view in views)
+            assert version == ("2" if has_lead else "1"), version
+        else:
+            assert version == "3", version
+        rows = Table if version == "3" else Parts
+        self.rows = rows(self.tensors, len(self.labels))
 
-    def add(self, sums, hash, times):
-        """Adds a feature to the sums (mass, squared length, values) of its view."""
-        at = self.positions.get(hash)
-        if at is None:
-            return sums
-        mass, square, values = sums
-        entries = slice(*self.tensors["entry_starts"][at:at + 2])
-        values = values.copy()
-        values[self.tensors["entry_labels"][entries]] += times * self.tensors["entry_values"][
-            entries].astype(float)
-        squares = self.tensors["squares"]
-        square += times ** 2 * (float(squares[at]) if len(squares) else 0)
-        return mass + times * float(self.tensors["masses"][at]), square, values
-
-    def sums(self, view, tokens, shapes):
-        sums = (0.0, 0.0, np.zeros(len(self.labels)))
+    def found(self, view, tokens, shapes):
+        """The rows that a view finds, each with how often it counts."""
+        rows = self.rows
         if view == "character":
             for token in tokens:
+                row = rows.of_token(view, token)
+                if row is not None:
+                    yield row, 1
+                    continue
                 for hash, times in character_sequences(token).items():
-                    sums = self.add(sums, hash, times)
-            return sums
-        if view == "shape":
-            found = set().union(*(sequences(SHAPE_SEED, shapes, n) for n in (1, 2, 3)))
-        elif view == "lead":
-            found = sequences(LEAD_SEED, tokens[:10], 1)
-        else:
-            found = sequences(WORD_SEED, tokens, int(view[-1]))
-        for hash in found:
-            sums = self.add(sums, hash, 1)
+                    yield rows.of_feature(hash, view), times
+            return
+        seed, items, lengths = {
+            "word1": (WORD_SEED, tokens, [1]),
+            "word2": (WORD_SEED, tokens, [2]),
+            "word3": (WORD_SEED, tokens, [3]),
+            "shape": (SHAPE_SEED, shapes, [1, 2, 3]),
+            "lead": (LEAD_SEED, tokens[:10], [1]),
+        }[view]
+        for item in set(items) if 1 in lengths else ():
+            is_mark = view == "shape" and item in ("0", "Aa")
+            row = None if is_mark else rows.of_token(view, item)
+            yield row or rows.of_feature(extend(seed, token_hash(item)), view), 1
+        for n in lengths:
+            for hash in sequences(seed, items, n) if n > 1 else ():
+                yield rows.of_feature(hash, view), 1
+
+    def sums(self, view, tokens, shapes):
+        """What a view adds up to: mass, squared length, values."""
+        sums = (0.0, 0.0, np.zeros(len(self.labels)))
+        for row, times in self.found(view, tokens, shapes):
+            if row is not None:
+                factors = (times, times ** 2, times)
+                sums = tuple(sum + factor * of for sum, factor, of in zip(sums, factors, row))
         return sums
 
     def classify(self, sentence):
@@ -188,7 +288,7 @@ class Model:
             scores += (values + mass * background) / length
         probabilities = np.exp(scores - scores.max())
         probabilities /= probabilities.sum()
-        n_unknown = sum(token not in self.vocabulary for token in tokens)
+        n_unknown = sum(not self.rows.knows(token) for token in tokens)
         best = int(probabilities.argmax())
         abstains = n_unknown == len(tokens) or probabilities[best] < self.metadata["min_probability"]
         return {

@@ -133,7 +133,7 @@ impl Folder {
     ) -> Result<ServedModel, CliError> {
         // Made before it is stored: what is not a model is never stored.
         let model = Arc::new(Model::try_new(parts)?);
-        let version = self.repository.publish(&plan.name, parts)?;
+        let version = self.repository.publish(&plan.name, &model)?;
         if activate {
             self.repository.activate(&plan.name, version)?;
         }

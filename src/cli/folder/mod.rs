@@ -72,8 +72,7 @@ impl Folder {
     }
 
     fn load(&self, name: &ModelName, version: u64) -> Result<Arc<Model>, CliError> {
-        let parts = self.repository.load(name, version)?;
-        Ok(Arc::new(Model::try_new(&parts)?))
+        Ok(Arc::new(self.repository.load(name, version)?))
     }
 
     /// Describes a version in full.

@@ -10,7 +10,6 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use super::{Active, Models, ServedModel};
 use crate::builtin;
-use crate::model::Model;
 use crate::server::error::CallError;
 use crate::server::request::{Target, Version};
 use crate::server::status::chain;
@@ -182,11 +181,7 @@ impl Models {
 
     fn read_here(&self, version: &Version) -> Result<Arc<ServedModel>, StoreError> {
         let Version { name, version } = version;
-        let parts = self.repository.load(name, *version)?;
-        let model = Model::try_new(&parts).map_err(|problem| StoreError::Corrupt {
-            path: self.repository.root().join(name.as_str()).join(version.to_string()),
-            problem: problem.into(),
-        })?;
+        let model = self.repository.load(name, *version)?;
         Ok(Arc::new(ServedModel::new(name.to_string(), *version, Arc::new(model))))
     }
 }

@@ -211,7 +211,7 @@ impl Models {
             tracing::error!(%error, "a trained model is unusable");
             CallError::Internal("a trained model is unusable")
         })?;
-        let version = self.repository.publish(name, parts)?;
+        let version = self.repository.publish(name, &model)?;
         let served = Arc::new(ServedModel::new(name.to_string(), version, Arc::new(model)));
         if activate {
             let turn = self.turn();

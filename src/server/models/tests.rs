@@ -12,12 +12,16 @@ fn models(folder: &Path) -> Arc<Models> {
 
 fn started(folder: &Path) -> Arc<Models> {
     let models = models(folder);
-    let built_in = Model::try_new(&parts("built in")).expect("a model");
+    let built_in = model("built in");
     models.start(Arc::new(built_in));
     models
 }
 
 /// A model that knows one word for each of its labels.
+fn model(twist: &str) -> Model {
+    Model::try_new(&parts(twist)).expect("a model")
+}
+
 fn parts(twist: &str) -> Parts {
     let mut examples = DatasetBuilder::default();
     for (line, n) in (1..).zip(0..4) {
@@ -88,9 +92,9 @@ async fn versions_named_by_requests_stay_in_memory_up_to_a_bound() {
     let folder = tempfile::tempdir().expect("a folder");
     let models = started(folder.path());
     let name: ModelName = "tiny".parse().expect("a name");
-    let parts = parts("one");
+    let model = model("one");
     for _ in 0..20 {
-        models.repository().publish(&name, &parts).expect("published");
+        models.repository().publish(&name, &model).expect("published");
     }
     for number in 1..=20 {
         assert_eq!(models.resolve(&target("tiny", number)).await.expect("it").version, number);
@@ -106,7 +110,7 @@ async fn a_version_is_read_once_for_all_who_wait_for_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let models = started(folder.path());
     let name: ModelName = "tiny".parse().expect("a name");
-    models.repository().publish(&name, &parts("one")).expect("published");
+    models.repository().publish(&name, &model("one")).expect("published");
     let asking: Vec<_> = (0..200)
         .map(|_| {
             let models = Arc::clone(&models);
@@ -126,7 +130,7 @@ async fn a_version_that_another_process_deleted_is_forgotten() {
     let models = started(folder.path());
     let name: ModelName = "tiny".parse().expect("a name");
     for twist in ["one", "two"] {
-        models.repository().publish(&name, &parts(twist)).expect("published");
+        models.repository().publish(&name, &model(twist)).expect("published");
     }
     models.resolve(&target("tiny", 1)).await.expect("version 1");
     Repository::open(folder.path()).expect("opened").delete(&name, 1).expect("deleted");
@@ -139,10 +143,10 @@ async fn a_version_that_another_process_deleted_is_forgotten() {
 async fn all_models_load_at_the_start_and_a_broken_one_stops_no_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let repository = Repository::open(folder.path()).expect("opened");
-    let parts = parts("one");
+    let model = model("one");
     for name in ["a", "b", "broken", "c", "d"] {
         let name = name.parse().expect("a name");
-        repository.publish(&name, &parts).expect("published");
+        repository.publish(&name, &model).expect("published");
         repository.activate(&name, 1).expect("activated");
     }
     std::fs::write(folder.path().join("broken/1/model.safetensors"), "nothing").expect("written");

@@ -1,155 +1,129 @@
-//! The arrays of a model as tensors and back: names, types, shapes and order.
-//!
-//! Tensors stand by descending width of their numbers, so that each is aligned in the file, then by
-//! name. Byte order is little-endian.
+//! The arrays of a model as tensors and back: types, order and bytes.
 
-use std::iter::repeat_n;
+use std::borrow::Cow;
+use std::cmp::Reverse;
 
+use rayon::prelude::*;
 use safetensors::tensor::{Dtype, TensorInfo};
 
-use super::{Container, metadata_of, n_views, version_of};
-use crate::features::View;
-use crate::model::{Metadata, Parts};
+use super::Container;
+use crate::model::{Array, Arrays, Numbers};
 use crate::store::error::FormatError;
 
-/// Returns the tensors' names, types, shapes and places.
-pub(super) fn layout(parts: &Parts) -> [(&'static str, TensorInfo); 10] {
-    let (n_views, n_labels) = background_shape(&parts.metadata);
-    let n_vocabulary_bytes = parts.vocabulary.iter().map(String::len).sum();
+/// Numbers that one thread copies at a time.
+const AT_ONCE: usize = 1 << 16;
+/// Numbers that there is room for behind those of a tensor: a table puts zeros there.
+const ROOM: usize = 256;
+
+/// Returns the type that numbers have in a file.
+pub(super) fn dtype(numbers: &Numbers<'_>) -> Dtype {
+    match numbers {
+        Numbers::F64(_) => Dtype::F64,
+        Numbers::U64(_) => Dtype::U64,
+        Numbers::F32(_) => Dtype::F32,
+        Numbers::I32(_) => Dtype::I32,
+        Numbers::U32(_) => Dtype::U32,
+        Numbers::U16(_) => Dtype::U16,
+        Numbers::U8(_) => Dtype::U8,
+    }
+}
+
+/// By what tensors are ordered.
+fn rank(name: &str, dtype: Dtype) -> (Reverse<usize>, &str) {
+    (Reverse(dtype.bitsize()), name)
+}
+
+/// Puts arrays in the order of their tensors.
+pub(super) fn sort(arrays: &mut [Array<'_>]) {
+    arrays.sort_by(|a, b| rank(&a.name, dtype(&a.numbers)).cmp(&rank(&b.name, dtype(&b.numbers))));
+}
+
+/// Returns where tensors of these names, types and shapes stand, in their order.
+pub(super) fn layout<'a>(
+    tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize])>,
+) -> Vec<(&'a str, TensorInfo)> {
+    let mut tensors: Vec<_> = tensors.collect();
+    tensors.sort_by(|a, b| rank(a.0, a.1).cmp(&rank(b.0, b.1)));
     let mut end = 0;
-    let mut tensor = |name, dtype: Dtype, shape: &[usize]| {
+    let place = |(name, dtype, shape): (&'a str, Dtype, &[usize])| {
         let start = end;
         end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
         (name, TensorInfo { dtype, shape: shape.to_vec(), data_offsets: (start, end) })
     };
-    [
-        tensor("background", Dtype::F64, &[n_views, n_labels]),
-        tensor("hashes", Dtype::U64, &[parts.hashes.len()]),
-        tensor("offsets", Dtype::F64, &[parts.offsets.len()]),
-        tensor("vocabulary_ends", Dtype::U64, &[parts.vocabulary.len()]),
-        tensor("entry_starts", Dtype::U32, &[parts.entry_starts.len()]),
-        tensor("entry_values", Dtype::F32, &[parts.entry_values.len()]),
-        tensor("masses", Dtype::F32, &[parts.masses.len()]),
-        tensor("squares", Dtype::F32, &[parts.squares.len()]),
-        tensor("entry_labels", Dtype::U16, &[parts.entry_labels.len()]),
-        tensor("vocabulary", Dtype::U8, &[n_vocabulary_bytes]),
-    ]
+    tensors.into_iter().map(place).collect()
 }
 
-fn background_shape(metadata: &Metadata) -> (usize, usize) {
-    (n_views(version_of(metadata)), metadata.labels.len())
-}
-
-/// Writes the tensors behind what is in the file, in the order of [`layout`].
-pub(super) fn write(parts: &Parts, file: &mut Vec<u8>) {
-    let n_bytes = layout(parts).last().map_or(0, |(_, last)| last.data_offsets.1);
-    let file_len = file.len() + n_bytes;
-    file.reserve_exact(n_bytes);
-    let (n_views, n_labels) = background_shape(&parts.metadata);
-    let background = parts.background.get(..n_views * n_labels).unwrap_or_default();
-    write_array(file, background, f64::to_le_bytes);
-    write_array(file, &parts.hashes, u64::to_le_bytes);
-    write_array(file, &parts.offsets, f64::to_le_bytes);
-    let mut end = 0_u64;
-    for token in &parts.vocabulary {
-        end += token.len() as u64;
-        file.extend_from_slice(&end.to_le_bytes());
+/// Writes the numbers of an array behind what is in the file.
+pub(super) fn write(numbers: &Numbers<'_>, file: &mut Vec<u8>) {
+    match numbers {
+        Numbers::F64(numbers) => write_as(file, numbers, f64::to_le_bytes),
+        Numbers::U64(numbers) => write_as(file, numbers, u64::to_le_bytes),
+        Numbers::F32(numbers) => write_as(file, numbers, f32::to_le_bytes),
+        Numbers::I32(numbers) => write_as(file, numbers, i32::to_le_bytes),
+        Numbers::U32(numbers) => write_as(file, numbers, u32::to_le_bytes),
+        Numbers::U16(numbers) => write_as(file, numbers, u16::to_le_bytes),
+        Numbers::U8(numbers) => file.extend_from_slice(numbers),
     }
-    write_array(file, &parts.entry_starts, u32::to_le_bytes);
-    write_array(file, &parts.entry_values, f32::to_le_bytes);
-    write_array(file, &parts.masses, f32::to_le_bytes);
-    write_array(file, &parts.squares, f32::to_le_bytes);
-    write_array(file, &parts.entry_labels, u16::to_le_bytes);
-    for token in &parts.vocabulary {
-        file.extend_from_slice(token.as_bytes());
-    }
-    debug_assert_eq!(file.len(), file_len, "as long as the layout says");
 }
 
-fn write_array<T: Copy, const N: usize>(
+fn write_as<T: Copy, const N: usize>(
     file: &mut Vec<u8>,
-    values: &[T],
-    to_bytes: fn(T) -> [u8; N],
+    numbers: &[T],
+    to_bytes: impl Fn(T) -> [u8; N],
 ) {
-    for value in values {
-        file.extend_from_slice(&to_bytes(*value));
+    for number in numbers {
+        file.extend_from_slice(&to_bytes(*number));
     }
 }
 
-impl Container<'_> {
-    /// Reads all tensors; `metadata` is JSON.
-    pub(super) fn parts(&self, metadata: &str) -> Result<Parts, FormatError> {
-        let metadata = metadata_of(metadata)?;
-        let mut background = self.array("background", Dtype::F64, f64::from_le_bytes)?;
-        // Views that the version does not know are not used.
-        let n_missing = (View::ALL.len() - n_views(self.version)) * metadata.labels.len();
-        background.extend(repeat_n(0.0, n_missing));
-        Ok(Parts {
-            metadata,
-            offsets: self.array("offsets", Dtype::F64, f64::from_le_bytes)?,
-            background,
-            hashes: self.array("hashes", Dtype::U64, u64::from_le_bytes)?,
-            masses: self.array("masses", Dtype::F32, f32::from_le_bytes)?,
-            squares: self.array("squares", Dtype::F32, f32::from_le_bytes)?,
-            entry_starts: self.array("entry_starts", Dtype::U32, u32::from_le_bytes)?,
-            entry_labels: self.array("entry_labels", Dtype::U16, u16::from_le_bytes)?,
-            entry_values: self.array("entry_values", Dtype::F32, f32::from_le_bytes)?,
-            vocabulary: self.vocabulary()?,
-        })
-    }
-
-    fn vocabulary(&self) -> Result<Vec<String>, FormatError> {
-        let text = std::str::from_utf8(self.bytes("vocabulary", Dtype::U8)?)
-            .map_err(|e| wrong("vocabulary", e.to_string()))?;
-        let ends = self.array("vocabulary_ends", Dtype::U64, u64::from_le_bytes)?;
-        let mut tokens = Vec::with_capacity(ends.len());
-        let mut start = 0;
-        for end in ends {
-            let token = usize::try_from(end).ok().and_then(|end| text.get(start..end));
-            let Some(token) = token else {
-                return Err(wrong("vocabulary_ends", "does not cut the vocabulary into tokens"));
+impl<'a> Container<'a> {
+    /// The tensors as arrays.
+    pub(super) fn arrays(&self) -> Result<Arrays<'a>, FormatError> {
+        let mut arrays = Arrays::default();
+        for (name, info) in self.header.tensors() {
+            let bytes = self.data.get(info.data_offsets.0..info.data_offsets.1);
+            let problem = match (bytes, reader(info.dtype)) {
+                (Some(bytes), Some(read)) => {
+                    let (array, shape) = (name.clone(), info.shape.clone());
+                    arrays.add(name, move || Array { name: array, shape, numbers: read(bytes) });
+                    continue;
+                }
+                (None, _) => "lies outside the file".to_owned(),
+                (_, None) => format!("has type {}, which no tensor of a model has", info.dtype),
             };
-            start += token.len();
-            tokens.push(token.to_owned());
+            return Err(FormatError::Tensor { name, problem });
         }
-        if start != text.len() {
-            return Err(wrong("vocabulary_ends", "does not reach the end of the vocabulary"));
-        }
-        Ok(tokens)
-    }
-
-    fn array<T, const N: usize>(
-        &self,
-        name: &str,
-        dtype: Dtype,
-        from_bytes: fn([u8; N]) -> T,
-    ) -> Result<Vec<T>, FormatError> {
-        let (values, _) = self.bytes(name, dtype)?.as_chunks::<N>();
-        Ok(values.iter().copied().map(from_bytes).collect())
-    }
-
-    /// Returns the number of features, which the header tells.
-    pub(super) fn n_features(&self) -> Result<usize, FormatError> {
-        Ok(self.info("hashes", Dtype::U64)?.shape.iter().product())
-    }
-
-    fn info(&self, name: &str, dtype: Dtype) -> Result<&TensorInfo, FormatError> {
-        match self.header.info(name) {
-            None => Err(wrong(name, "is missing")),
-            Some(info) if info.dtype != dtype => {
-                Err(wrong(name, format!("has type {}, expected {dtype}", info.dtype)))
-            }
-            Some(info) => Ok(info),
-        }
-    }
-
-    /// Returns the bytes of a tensor, a whole number of values.
-    fn bytes(&self, name: &str, dtype: Dtype) -> Result<&[u8], FormatError> {
-        let (start, end) = self.info(name, dtype)?.data_offsets;
-        self.data.get(start..end).ok_or_else(|| wrong(name, "lies outside the file"))
+        Ok(arrays)
     }
 }
 
-fn wrong(name: &str, problem: impl Into<String>) -> FormatError {
-    FormatError::Tensor { name: name.to_owned(), problem: problem.into() }
+/// What reads the numbers of a type.
+#[allow(clippy::wildcard_enum_match_arm, reason = "there are types for all purposes")]
+fn reader(dtype: Dtype) -> Option<fn(&[u8]) -> Numbers<'static>> {
+    Some(match dtype {
+        Dtype::F64 => |bytes| Numbers::F64(read(bytes, f64::from_le_bytes)),
+        Dtype::U64 => |bytes| Numbers::U64(read(bytes, u64::from_le_bytes)),
+        Dtype::F32 => |bytes| Numbers::F32(read(bytes, f32::from_le_bytes)),
+        Dtype::I32 => |bytes| Numbers::I32(read(bytes, i32::from_le_bytes)),
+        Dtype::U32 => |bytes| Numbers::U32(read(bytes, u32::from_le_bytes)),
+        Dtype::U16 => |bytes| Numbers::U16(read(bytes, u16::from_le_bytes)),
+        Dtype::U8 => |bytes| Numbers::U8(read(bytes, u8::from_le_bytes)),
+        _ => return None,
+    })
+}
+
+/// Reads numbers, a part of them on each thread.
+fn read<T: Copy + Default + Send + Sync, const N: usize>(
+    bytes: &[u8],
+    from_bytes: impl Fn([u8; N]) -> T + Sync,
+) -> Cow<'static, [T]> {
+    let (values, _) = bytes.as_chunks::<N>();
+    let mut numbers = vec![T::default(); values.len() + ROOM];
+    numbers.truncate(values.len());
+    let parts = numbers.par_chunks_mut(AT_ONCE).zip(values.par_chunks(AT_ONCE));
+    parts.for_each(|(numbers, values)| {
+        let pairs = numbers.iter_mut().zip(values);
+        pairs.for_each(|(number, bytes)| *number = from_bytes(*bytes));
+    });
+    Cow::Owned(numbers)
 }

@@ -136,7 +136,7 @@ fn a_bucket_does_what_a_folder_does() {
         assert!(matches!(result, Err(StoreError::UnknownModel { .. })), "{result:?}");
     }
     for seed in 1..=3 {
-        let version = repository.publish(&name(), &arbitrary::example(seed)).unwrap();
+        let version = repository.publish(&name(), &arbitrary::model(seed)).unwrap();
         assert_eq!(version, u64::from(seed));
     }
     assert_eq!(repository.activate(&name(), 2).unwrap(), None);
@@ -146,13 +146,13 @@ fn a_bucket_does_what_a_folder_does() {
     repository.activate(&name(), 2).unwrap();
     repository.delete(&name(), 3).unwrap();
     // The number of a deleted version is not given to another.
-    assert_eq!(repository.publish(&name(), &arbitrary::example(4)).unwrap(), 4);
+    assert_eq!(repository.publish(&name(), &arbitrary::model(4)).unwrap(), 4);
 
     let other_cache = tempfile::tempdir().unwrap();
     let other = store.repository(other_cache.path());
     assert_eq!(other.names().unwrap(), [name()]);
     assert_eq!(numbers(&other), [1, 2, 4]);
-    assert_eq!(other.load_active(&name()).unwrap(), (2, arbitrary::example(2)));
+    assert_eq!(other.load_active(&name()).unwrap(), (2, arbitrary::model(2)));
     assert!(other.describe(&name(), 1).is_ok());
     let gone = other.load(&name(), 3);
     assert!(matches!(gone, Err(StoreError::UnknownVersion { .. })), "{gone:?}");
@@ -168,7 +168,7 @@ fn retention_and_signatures_hold_in_a_bucket_too() {
     let repository = store.repository(cache.path()).with_retention(retention);
     let signer = Signer::from_pem(include_str!("../../../tests/keys/secret.pem")).unwrap();
     for seed in 1..=4 {
-        repository.publish(&name(), &arbitrary::example(seed)).unwrap();
+        repository.publish(&name(), &arbitrary::model(seed)).unwrap();
         repository.activate(&name(), 1).unwrap();
     }
     assert_eq!(numbers(&repository), [1, 4]);
@@ -178,7 +178,7 @@ fn retention_and_signatures_hold_in_a_bucket_too() {
     let signature = repository.checked_signature(&name(), 4).unwrap().unwrap();
     assert_eq!(signature.key, signer.key());
     // Retention leaves it in the manifest.
-    repository.publish(&name(), &arbitrary::example(5)).unwrap();
+    repository.publish(&name(), &arbitrary::model(5)).unwrap();
     repository.activate(&name(), 5).unwrap();
     assert_eq!(numbers(&repository), [1, 5]);
 }
@@ -195,7 +195,7 @@ fn writers_that_race_all_get_numbers_of_their_own() {
                 let patient = Duration::from_secs(60);
                 let repository = store.repository(cache.path()).with_lock_wait(patient);
                 scope.spawn(move || {
-                    let first = repository.publish(&name(), &arbitrary::example(seed)).unwrap();
+                    let first = repository.publish(&name(), &arbitrary::model(seed)).unwrap();
                     repository.activate(&name(), first).unwrap();
                     (first, seed)
                 })
@@ -208,7 +208,7 @@ fn writers_that_race_all_get_numbers_of_their_own() {
     assert_eq!(numbers(&repository), Vec::from_iter(distinct.clone()));
     assert_eq!(distinct.len(), given.len());
     for (version, seed) in given {
-        assert_eq!(repository.load(&name(), version).unwrap(), arbitrary::example(seed));
+        assert_eq!(repository.load(&name(), version).unwrap(), arbitrary::model(seed));
     }
     assert!(repository.active(&name()).unwrap().is_some_and(|active| distinct.contains(&active)));
 }
@@ -217,7 +217,7 @@ fn writers_that_race_all_get_numbers_of_their_own() {
 fn a_writer_that_cannot_get_through_is_told() {
     let (store, cache) = (Faulty::default(), tempfile::tempdir().unwrap());
     let repository = store.repository(cache.path());
-    repository.publish(&name(), &arbitrary::example(1)).unwrap();
+    repository.publish(&name(), &arbitrary::model(1)).unwrap();
     let bucket = Bucket::over(
         Client::over(Arc::new(store.clone()), "pre/fix", Path::new("mem://bucket")).unwrap(),
         None,
@@ -249,17 +249,17 @@ fn an_answer_that_is_lost_loses_nothing() {
     for lost in 1..=2 {
         let (store, cache) = (Faulty::default(), tempfile::tempdir().unwrap());
         let repository = store.repository(cache.path());
-        repository.publish(&name(), &arbitrary::example(1)).unwrap();
+        repository.publish(&name(), &arbitrary::model(1)).unwrap();
         repository.activate(&name(), 1).unwrap();
         store.lost_answer.store(lost, Ordering::Relaxed);
-        let failed = repository.publish(&name(), &arbitrary::example(2));
+        let failed = repository.publish(&name(), &arbitrary::model(2));
         assert!(matches!(failed, Err(StoreError::Remote { .. })), "{failed:?}");
         // It is there whole or not at all, and its number is nobody else's.
         for version in numbers(&repository) {
             let seed = u32::try_from(version).unwrap();
-            assert_eq!(repository.load(&name(), version).unwrap(), arbitrary::example(seed));
+            assert_eq!(repository.load(&name(), version).unwrap(), arbitrary::model(seed));
         }
-        assert_eq!(repository.publish(&name(), &arbitrary::example(3)).unwrap(), 3);
+        assert_eq!(repository.publish(&name(), &arbitrary::model(3)).unwrap(), 3);
         assert_eq!(repository.active(&name()).unwrap(), Some(1));
     }
 }
@@ -270,9 +270,9 @@ fn a_number_that_was_used_and_given_up_is_not_used_again() {
     let repository = store.repository(cache.path());
     let client = || Client::over(Arc::new(store.clone()), "pre/fix", Path::new("mem://b")).unwrap();
     let slow = Bucket::over(client(), None);
-    repository.publish(&name(), &arbitrary::example(1)).unwrap();
+    repository.publish(&name(), &arbitrary::model(1)).unwrap();
     // A slow writer chooses number 2, and before it puts its file, 2 comes and goes.
-    assert_eq!(repository.publish(&name(), &arbitrary::example(2)).unwrap(), 2);
+    assert_eq!(repository.publish(&name(), &arbitrary::model(2)).unwrap(), 2);
     repository.delete(&name(), 2).unwrap();
     assert!(client().create("models/topics/2/model.safetensors", b"slow").unwrap().is_some());
     let new = NewVersion {
@@ -289,15 +289,15 @@ fn a_number_that_was_used_and_given_up_is_not_used_again() {
 fn while_the_store_is_away_what_was_seen_is_known_and_changes_are_refused() {
     let (store, cache) = (Faulty::default(), tempfile::tempdir().unwrap());
     let repository = store.repository(cache.path());
-    repository.publish(&name(), &arbitrary::example(1)).unwrap();
+    repository.publish(&name(), &arbitrary::model(1)).unwrap();
     repository.activate(&name(), 1).unwrap();
     store.is_away.store(true, Ordering::Relaxed);
     // This process, and one that starts now.
     for repository in [repository, store.repository(cache.path())] {
         assert_eq!(repository.names().unwrap(), [name()]);
-        assert_eq!(repository.load_active(&name()).unwrap(), (1, arbitrary::example(1)));
+        assert_eq!(repository.load_active(&name()).unwrap(), (1, arbitrary::model(1)));
         for refused in [
-            repository.publish(&name(), &arbitrary::example(2)).map(drop),
+            repository.publish(&name(), &arbitrary::model(2)).map(drop),
             repository.activate(&name(), 1).map(drop),
             repository.delete(&name(), 1),
         ] {
@@ -317,7 +317,7 @@ fn while_the_store_is_away_what_was_seen_is_known_and_changes_are_refused() {
 fn a_damaged_object_is_refused_and_a_damaged_cache_is_fetched_again() {
     let (store, cache) = (Faulty::default(), tempfile::tempdir().unwrap());
     let repository = store.repository(cache.path());
-    repository.publish(&name(), &arbitrary::example(1)).unwrap();
+    repository.publish(&name(), &arbitrary::model(1)).unwrap();
     let id = std::fs::read_dir(cache.path()).unwrap().next().unwrap().unwrap().path();
     let cached = std::fs::read_dir(id.join("models/topics")).unwrap().next().unwrap();
     let cached = cached.unwrap().path();
@@ -325,7 +325,7 @@ fn a_damaged_object_is_refused_and_a_damaged_cache_is_fetched_again() {
     let mut file = whole.clone();
     file[100] ^= 1;
     std::fs::write(&cached, &file).unwrap();
-    assert_eq!(repository.load(&name(), 1).unwrap(), arbitrary::example(1), "fetched again");
+    assert_eq!(repository.load(&name(), 1).unwrap(), arbitrary::model(1), "fetched again");
     assert_eq!(std::fs::read(&cached).unwrap(), whole, "and cached again");
 
     store.overwrite("pre/fix/models/topics/1/model.safetensors", &file);

@@ -20,7 +20,7 @@ use super::{
     signature::Subject,
     storage::{NewVersion, Part, Storage},
 };
-use crate::model::Parts;
+use crate::model::Model;
 use in_folder::InFolder;
 
 /// What is wrong with a place that begins otherwise.
@@ -180,7 +180,7 @@ impl Repository {
     /// [`StoreError::UnknownModel`], [`StoreError::UnknownVersion`]; [`StoreError::Corrupt`] if the file is not
     /// what was written; [`StoreError::Untrusted`] if the signature that is asked for is not there or does not
     /// fit; [`StoreError::NotPlain`], [`StoreError::Io`].
-    pub fn load(&self, name: &ModelName, version: u64) -> Result<Parts, StoreError> {
+    pub fn load(&self, name: &ModelName, version: u64) -> Result<Model, StoreError> {
         let (path, file) = self.storage.read(name, version, Part::Whole)?;
         self.check_trust(Subject { name, version, file: &file })?;
         format::decode(&file).map_err(|problem| StoreError::Corrupt { path, problem })
@@ -258,7 +258,7 @@ impl Repository {
     /// # Errors
     ///
     /// Those of [`Self::load`]; [`StoreError::NoActiveVersion`] if it has versions, but none is active.
-    pub fn load_active(&self, name: &ModelName) -> Result<(u64, Parts), StoreError> {
+    pub fn load_active(&self, name: &ModelName) -> Result<(u64, Model), StoreError> {
         loop {
             let Some(active) = self.active(name)? else {
                 self.versions(name)?;
@@ -282,8 +282,8 @@ impl Repository {
     /// [`StoreError::Busy`] if another writer did not finish in time; [`StoreError::Unstorable`],
     /// [`StoreError::Exhausted`], [`StoreError::NotPlain`], [`StoreError::Record`], [`StoreError::Io`].
     /// In a few of the last kind, and of [`StoreError::Remote`], the version is there all the same, whole.
-    pub fn publish(&self, name: &ModelName, parts: &Parts) -> Result<u64, StoreError> {
-        let file = format::encode(parts).map_err(StoreError::Unstorable)?;
+    pub fn publish(&self, name: &ModelName, model: &Model) -> Result<u64, StoreError> {
+        let file = format::encode(model).map_err(StoreError::Unstorable)?;
         let new = NewVersion {
             file: &file,
             signer: self.signatures.signer(),

@@ -16,7 +16,7 @@ fn name() -> ModelName {
 
 fn publish(repository: &Repository, seeds: std::ops::RangeInclusive<u32>) {
     for seed in seeds {
-        repository.publish(&name(), &arbitrary::example(seed)).unwrap();
+        repository.publish(&name(), &arbitrary::model(seed)).unwrap();
     }
 }
 
@@ -27,13 +27,13 @@ fn numbers(repository: &Repository) -> Vec<u64> {
 #[test]
 fn a_published_version_is_loaded_as_it_was() {
     let (_folder, repository) = temporary();
-    assert_eq!(repository.publish(&name(), &arbitrary::example(1)).unwrap(), 1);
-    assert_eq!(repository.publish(&name(), &arbitrary::example(2)).unwrap(), 2);
+    assert_eq!(repository.publish(&name(), &arbitrary::model(1)).unwrap(), 1);
+    assert_eq!(repository.publish(&name(), &arbitrary::model(2)).unwrap(), 2);
     let reopened = Repository::open(repository.root()).unwrap();
     assert_eq!(reopened.names().unwrap(), [name()]);
     for version in 1..=2_u32 {
         let loaded = reopened.load(&name(), version.into()).unwrap();
-        assert_eq!(loaded, arbitrary::example(version));
+        assert_eq!(loaded, arbitrary::model(version));
     }
 }
 
@@ -68,7 +68,7 @@ fn a_missing_folder_is_an_empty_repository_and_is_not_made_by_reading() {
         assert!(matches!(result, Err(StoreError::UnknownModel { .. })), "{result:?}");
     }
     assert!(!folder.path().join("not").exists());
-    assert_eq!(repository.publish(&name(), &arbitrary::example(1)).unwrap(), 1);
+    assert_eq!(repository.publish(&name(), &arbitrary::model(1)).unwrap(), 1);
     assert!(root.join("topics/1/model.safetensors").is_file());
 }
 
@@ -95,7 +95,7 @@ fn what_is_not_of_the_store_is_passed_over_and_left_alone() {
     let activated = repository.activate(&news, 7);
     assert!(matches!(activated, Err(StoreError::UnknownModel { .. })), "{activated:?}");
     assert!(!root.join("news/.lock").exists(), "no lock where there is no model");
-    assert_eq!(repository.publish(&news, &arbitrary::example(1)).unwrap(), 8, "7 is taken");
+    assert_eq!(repository.publish(&news, &arbitrary::model(1)).unwrap(), 8, "7 is taken");
     assert_eq!(repository.names().unwrap(), [news]);
     assert!(root.join("news/train.csv").exists());
 }
@@ -110,7 +110,7 @@ fn activating_tells_what_was_active_and_leads_back() {
     assert_eq!(repository.activate(&name(), 2).unwrap(), Some(1));
     assert_eq!(repository.activate(&name(), 1).unwrap(), Some(2));
     assert_eq!(repository.active(&name()).unwrap(), Some(1));
-    assert_eq!(repository.load_active(&name()).unwrap(), (1, arbitrary::example(1)));
+    assert_eq!(repository.load_active(&name()).unwrap(), (1, arbitrary::model(1)));
     let pointer = fs::read_to_string(repository.root().join("topics/active")).unwrap();
     assert_eq!(pointer, "1\n2\n");
 }
@@ -150,7 +150,7 @@ fn a_number_is_never_used_twice() {
         repository.delete(&name(), version).unwrap();
     }
     assert_eq!(repository.names().unwrap(), []);
-    assert_eq!(repository.publish(&name(), &arbitrary::example(4)).unwrap(), 4);
+    assert_eq!(repository.publish(&name(), &arbitrary::model(4)).unwrap(), 4);
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn numbers_that_are_used_up_are_told() {
     let (_folder, repository) = temporary();
     publish(&repository, 1..=1);
     fs::create_dir(repository.root().join(format!("topics/{}", u64::MAX))).unwrap();
-    let published = repository.publish(&name(), &arbitrary::example(2));
+    let published = repository.publish(&name(), &arbitrary::model(2));
     assert!(matches!(published, Err(StoreError::Exhausted { .. })), "{published:?}");
 }
 
@@ -170,9 +170,9 @@ fn retention_spares_the_active_and_the_previously_active_version() {
     repository.activate(&name(), 3).unwrap();
     let retention = Retention { keep_versions: Some(2), keep_age: None };
     let repository = repository.with_retention(retention);
-    repository.publish(&name(), &arbitrary::example(5)).unwrap();
+    repository.publish(&name(), &arbitrary::model(5)).unwrap();
     assert_eq!(numbers(&repository), [1, 3, 4, 5]);
-    repository.publish(&name(), &arbitrary::example(6)).unwrap();
+    repository.publish(&name(), &arbitrary::model(6)).unwrap();
     assert_eq!(numbers(&repository), [1, 3, 5, 6]);
 }
 
@@ -184,13 +184,13 @@ fn a_second_writer_is_told_that_the_model_is_busy() {
     let other = other.with_lock_wait(Duration::from_millis(20));
     let name = name();
     let lock = OsFiles.try_lock(&repository.root().join("topics/.lock")).unwrap();
-    let published = other.publish(&name, &arbitrary::example(2));
+    let published = other.publish(&name, &arbitrary::model(2));
     assert!(matches!(published, Err(StoreError::Busy { .. })), "{published:?}");
-    assert_eq!(other.load(&name, 1).unwrap(), arbitrary::example(1), "readers need no lock");
+    assert_eq!(other.load(&name, 1).unwrap(), arbitrary::model(1), "readers need no lock");
     let another: ModelName = "another".parse().unwrap();
-    assert_eq!(other.publish(&another, &arbitrary::example(1)).unwrap(), 1, "one lock a model");
+    assert_eq!(other.publish(&another, &arbitrary::model(1)).unwrap(), 1, "one lock a model");
     drop(lock.expect("nobody else writes"));
-    assert_eq!(other.publish(&name, &arbitrary::example(2)).unwrap(), 2);
+    assert_eq!(other.publish(&name, &arbitrary::model(2)).unwrap(), 2);
 }
 
 #[test]
@@ -207,14 +207,14 @@ fn leftovers_are_swept_unless_their_writer_lives() {
     drop(lock);
     Repository::open(repository.root()).unwrap();
     assert!(!leftover.exists());
-    assert_eq!(repository.load(&name, 1).unwrap(), arbitrary::example(1));
+    assert_eq!(repository.load(&name, 1).unwrap(), arbitrary::model(1));
 }
 
 #[test]
 fn writers_in_parallel_get_a_number_each() {
     let (_folder, repository) = temporary();
     let repository = repository.with_lock_wait(Duration::from_secs(60));
-    let write = &|seed| repository.publish(&name(), &arbitrary::example(seed)).unwrap();
+    let write = &|seed| repository.publish(&name(), &arbitrary::model(seed)).unwrap();
     let mut versions: Vec<u64> = thread::scope(|scope| {
         let writers: Vec<_> = (0..12).map(|seed| scope.spawn(move || write(seed))).collect();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
@@ -232,14 +232,14 @@ fn a_reader_sees_a_whole_active_version_while_others_come_and_go() {
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
             for seed in 2..40 {
-                let version = repository.publish(&name(), &arbitrary::example(seed)).unwrap();
+                let version = repository.publish(&name(), &arbitrary::model(seed)).unwrap();
                 let old = repository.activate(&name(), version).unwrap().unwrap();
                 repository.delete(&name(), old).unwrap();
             }
         });
         while !writer.is_finished() {
-            let (version, parts) = repository.load_active(&name()).unwrap();
-            assert_eq!(parts, arbitrary::example(u32::try_from(version).unwrap()));
+            let (version, model) = repository.load_active(&name()).unwrap();
+            assert_eq!(model, arbitrary::model(u32::try_from(version).unwrap()));
         }
     });
 }
@@ -252,7 +252,7 @@ fn a_list_holds_the_active_version_while_others_come_and_go() {
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
             for seed in 2..60 {
-                let version = repository.publish(&name(), &arbitrary::example(seed)).unwrap();
+                let version = repository.publish(&name(), &arbitrary::model(seed)).unwrap();
                 let old = repository.activate(&name(), version).unwrap().unwrap();
                 repository.delete(&name(), old).unwrap();
             }
@@ -269,8 +269,9 @@ fn a_list_holds_the_active_version_while_others_come_and_go() {
 fn a_version_is_described_by_the_header_of_its_file_alone() {
     let (_folder, repository) = temporary();
     publish(&repository, 1..=1);
-    let whole = arbitrary::example(1);
-    let wanted = Description { n_features: whole.hashes.len(), metadata: whole.metadata };
+    let whole = arbitrary::model(1);
+    let metadata = whole.metadata().clone();
+    let wanted = Description { n_features: whole.n_features(), metadata };
     assert_eq!(repository.describe(&name(), 1).unwrap(), wanted);
     let path = repository.root().join("topics/1/model.safetensors");
     let file = fs::read(&path).unwrap();
@@ -343,7 +344,7 @@ fn links_are_refused_wherever_they_stand() {
         let activated = repository.activate(&model(name), version);
         assert!(matches!(activated, Err(StoreError::NotPlain { .. })), "{name} {version}");
     }
-    let published = repository.publish(&model("linked-name"), &arbitrary::example(1));
+    let published = repository.publish(&model("linked-name"), &arbitrary::model(1));
     assert!(matches!(published, Err(StoreError::NotPlain { .. })), "{published:?}");
     assert_eq!(repository.names().unwrap(), [name()]);
     assert_eq!(numbers(&repository), [1]);
@@ -363,9 +364,7 @@ fn links_are_refused_wherever_they_stand() {
 #[test]
 fn a_model_that_cannot_be_written_leaves_nothing_behind() {
     let (_folder, repository) = temporary();
-    let mut parts = arbitrary::example(1);
-    parts.offsets.clear();
-    let published = repository.publish(&name(), &parts);
+    let published = repository.publish(&name(), &arbitrary::unstorable());
     assert!(matches!(published, Err(StoreError::Unstorable(_))), "{published:?}");
     assert!(!repository.root().exists());
 }
