@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::Parts;
 use super::row::{NewRow, Row};
 use super::rows::Rows;
-use super::table::{Singles, Table, background};
+use super::table::{InTokens, Table, background};
 use super::token_rows::TokenRows;
 use crate::features::{HashIndex, Mark, View, hash};
 
@@ -14,14 +14,13 @@ impl Table {
     pub(super) fn new(parts: &Parts) -> Self {
         let views = parts.metadata.settings.used_views();
         let n_labels = parts.offsets.len();
-        let singles = Singles::of(n_labels);
         let builder = Builder {
             parts,
             shape: (n_labels, parts.metadata.is_normalised()),
             index: HashIndex::new(&parts.hashes),
             homes: parts.hashes.iter().map(|_| AtomicU8::new(NGRAMS)).collect(),
         };
-        let tokens = builder.tokens(&singles.of_tokens(&views));
+        let tokens = builder.tokens(&views);
         let (ngrams, characters) =
             rayon::join(|| builder.rows(NGRAMS), || builder.rows(CHARACTERS));
         Self {
@@ -29,7 +28,7 @@ impl Table {
             background: parts.background.clone(),
             is_normalised: parts.metadata.is_normalised(),
             views,
-            singles,
+            in_tokens: InTokens::of(n_labels, tokens.index().n_slots()),
             tokens,
             ngrams,
             characters,
@@ -53,8 +52,9 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// Sums up what tokens add, and sees where features belong.
-    fn tokens(&self, views: &[View]) -> TokenRows {
+    fn tokens(&self, used: &[View]) -> TokenRows {
         let (n_labels, _) = self.shape;
+        let views = |n_slots| InTokens::of(n_labels, n_slots).views(used);
         TokenRows::new(&self.parts.vocabulary, views, self.shape, |token, view, sum| {
             if view == View::Character {
                 let row = |at| self.parts.row(at).map(|row| row.row());

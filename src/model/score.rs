@@ -6,7 +6,7 @@
 use super::index::Finder;
 use super::known::Known;
 use super::row::Row;
-use super::table::{RowSum, Singles, Table, count};
+use super::table::{InTokens, RowSum, Table, count};
 use super::{AbstainReason, Classification, Model, Outcome, explain};
 use crate::features::{Analysis, Items, Shape, Tokens, View, find_shapes, hash, lead};
 use crate::simd::{highest, softmax_double, widest};
@@ -31,6 +31,8 @@ pub struct Scorer {
     known: Known,
     /// Which tokens are unknown.
     unknown: Vec<usize>,
+    /// Which tokens have their characters looked up.
+    spelled: Vec<usize>,
     /// Hashes of n-grams.
     grams: Vec<u64>,
     finder: Finder,
@@ -85,7 +87,7 @@ impl Scorer {
         for view in &table.views {
             self.sum_ngrams(table, *view);
         }
-        self.sum_unknown_characters(table);
+        self.sum_characters(table);
     }
 
     /// Makes scores of the sums, and probabilities of the scores; returns the best label.
@@ -137,7 +139,7 @@ impl Scorer {
         let (grams, seed) = (&mut self.grams, view.seed());
         grams.clear();
         // Where single tokens are in their rows: those that have none.
-        let among_tokens = table.singles == Singles::AmongTokens;
+        let among_tokens = table.in_tokens == InTokens::Singles;
         let hashes = self.words.inner();
         let unknown = self.unknown.iter().filter_map(|at| Some((*at, *hashes.get(*at)?)));
         match view {
@@ -170,17 +172,23 @@ impl Scorer {
         table.ngrams.sum(grams, &mut self.finder, sum);
     }
 
-    /// Adds the characters of unknown tokens.
-    fn sum_unknown_characters(&mut self, table: &Table) {
+    /// Adds the characters of the tokens that have no rows of them.
+    fn sum_characters(&mut self, table: &Table) {
         if !table.views.contains(&View::Character) {
             return;
         }
         let Some(sum) = self.sums.get_mut(View::Character.index()) else { return };
+        self.spelled.clear();
+        if table.in_tokens == InTokens::Nothing {
+            self.spelled.extend(0..self.tokens.len());
+        } else {
+            self.spelled.extend_from_slice(&self.unknown);
+        }
         // Each once, however often it is repeated.
         let hashes = self.words.inner();
         let hash = |at: &usize| hashes.get(*at);
-        self.unknown.sort_unstable_by_key(|at| (hash(at), *at));
-        for run in self.unknown.chunk_by(|a, b| hash(a) == hash(b)) {
+        self.spelled.sort_unstable_by_key(|at| (hash(at), *at));
+        for run in self.spelled.chunk_by(|a, b| hash(a) == hash(b)) {
             let Some(first) = run.first() else { continue };
             table.sum_character_rows(self.tokens.folded(*first), count(run.len()), sum);
         }

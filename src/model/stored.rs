@@ -3,7 +3,7 @@
 
 use super::arrays::{Array, Arrays};
 use super::rows::Rows;
-use super::table::{Singles, Table};
+use super::table::{InTokens, Table};
 use super::token_rows::TokenRows;
 use super::{Metadata, Model, PartsError};
 use crate::features::View;
@@ -65,17 +65,17 @@ impl Table {
     fn from_arrays(metadata: &Metadata, arrays: &mut Arrays<'_>) -> Result<Self, PartsError> {
         let n_labels = metadata.labels.len();
         let is_normalised = metadata.is_normalised();
-        let (views, singles) = (metadata.settings.used_views(), Singles::of(n_labels));
-        let shape = (n_labels, is_normalised);
+        let (views, shape) = (metadata.settings.used_views(), (n_labels, is_normalised));
+        let tokens = TokenRows::from_arrays(arrays, &views, shape)?;
         Ok(Self {
             offsets: arrays.take("offsets", &[n_labels])?,
             background: arrays.take("background", &[View::ALL.len(), n_labels])?,
             is_normalised,
-            tokens: TokenRows::from_arrays(arrays, &singles.of_tokens(&views), shape)?,
             ngrams: Rows::from_arrays(arrays, NGRAMS, shape)?,
             characters: Rows::from_arrays(arrays, CHARACTERS, shape)?,
             views,
-            singles,
+            in_tokens: InTokens::of(n_labels, tokens.index().n_slots()),
+            tokens,
         })
     }
 

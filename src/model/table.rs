@@ -21,12 +21,12 @@ pub(super) struct Table {
     pub(super) is_normalised: bool,
     /// The views that have features.
     pub(super) views: Vec<View>,
-    pub(super) singles: Singles,
+    pub(super) in_tokens: InTokens,
     /// What known tokens add, by their keys.
     pub(super) tokens: TokenRows,
     /// All features that are in none of the others.
     pub(super) ngrams: Rows,
-    /// The character n-grams of known tokens.
+    /// The character n-grams of known tokens that are in the rows of these.
     pub(super) characters: Rows,
 }
 
@@ -77,30 +77,40 @@ impl Table {
     }
 }
 
-/// Where the rows of single tokens of the word, lead and shape views are.
+/// What the rows of tokens hold; all else that tokens have is looked up as it is for unknown ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Singles {
-    /// Among the tokens' rows; those of marks and of tokens that are not in the vocabulary among the n-grams.
-    AmongTokens,
-    /// Among the n-grams.
-    AmongNgrams,
+pub(super) enum InTokens {
+    /// What a token has as a word, a shape, in the lead, and its characters.
+    Singles,
+    /// Its characters. Of many labels most single words have few: their rows stay lists.
+    Characters,
+    /// Nothing: rows would be too large.
+    Nothing,
 }
 
-impl Singles {
-    /// Where they are with so many labels.
-    pub(super) fn of(n_labels: usize) -> Self {
-        // Of many labels most single words have few: their rows stay lists.
-        if n_labels <= FEW_LABELS { Self::AmongTokens } else { Self::AmongNgrams }
+/// Most numbers of the rows of tokens in a view: 256 MiB.
+const MAX_NUMBERS: usize = if cfg!(test) { 1 << 16 } else { 1 << 26 };
+
+impl InTokens {
+    /// What they hold with so many labels, and slots of tokens.
+    pub(super) fn of(n_labels: usize, n_slots: usize) -> Self {
+        if n_labels.saturating_mul(n_slots) > MAX_NUMBERS {
+            Self::Nothing
+        } else if n_labels > FEW_LABELS {
+            Self::Characters
+        } else {
+            Self::Singles
+        }
     }
 
-    /// Those of the views that have their features in the rows of tokens.
-    pub(super) fn of_tokens(self, views: &[View]) -> Vec<View> {
-        let is_of_tokens = |view: &View| match view {
-            View::Character => true,
-            View::Word1 | View::Shape | View::Lead => self == Self::AmongTokens,
+    /// Those of the views that have rows.
+    pub(super) fn views(self, used: &[View]) -> Vec<View> {
+        let has_rows = |view: &View| match view {
+            View::Character => self != Self::Nothing,
+            View::Word1 | View::Shape | View::Lead => self == Self::Singles,
             View::Word2 | View::Word3 => false,
         };
-        views.iter().copied().filter(is_of_tokens).collect()
+        used.iter().copied().filter(has_rows).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use super::index::Index;
 use super::known::Known;
 use super::row::{Entries, Row};
 use super::rows::is_amount;
-use super::table::{RowSum, count};
+use super::table::{InTokens, RowSum, count};
 use crate::features::{View, hash};
 
 /// Rows of tokens.
@@ -36,10 +36,11 @@ struct OfView {
 }
 
 impl TokenRows {
-    /// Rows for the tokens of a vocabulary, ascending. `add` adds what one has in a view to a sum of nothing.
+    /// Rows for the tokens of a vocabulary, ascending, in the views that have rows with so many slots. `add` adds
+    /// what a token has in a view to a sum of nothing.
     pub(super) fn new(
         vocabulary: &[String],
-        views: &[View],
+        views: impl Fn(usize) -> Vec<View>,
         (n_labels, has_squares): (usize, bool),
         add: impl Fn(&str, View, &mut RowSum) + Sync,
     ) -> Self {
@@ -66,15 +67,15 @@ impl TokenRows {
             let squares = if has_squares { squares.collect() } else { Vec::new() };
             OfView { view: *view, rows: FixedRows::new(numbers, n_labels), squares }
         };
-        let views = views.iter().map(of_view).collect();
+        let views = views(index.n_slots()).iter().map(of_view).collect();
         Self { index, views }
     }
 
-    /// Reads them from their arrays, for these views and so many labels, with squares or without. They are to be
-    /// checked.
+    /// Reads them from their arrays, for the views that are used and so many labels, with squares or without. They
+    /// are to be checked.
     pub(super) fn from_arrays(
         arrays: &mut Arrays<'_>,
-        views: &[View],
+        used: &[View],
         (n_labels, has_squares): (usize, bool),
     ) -> Result<Self, PartsError> {
         let index = Index::<u64>::from_arrays(arrays, PREFIX)?;
@@ -88,6 +89,7 @@ impl TokenRows {
                 squares: arrays.take(&format!("{prefix}.squares"), &[n_squares])?,
             })
         };
+        let views = InTokens::of(n_labels, n).views(used);
         let views = views.iter().map(of_view).collect::<Result<_, _>>()?;
         Ok(Self { index, views })
     }

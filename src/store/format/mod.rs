@@ -40,7 +40,7 @@
 //! | `INDEX.pilots` | U16 | slots / 2 | the same |
 //!
 //! `VIEW` is each view with a weight above 0 that has rows of tokens: `character`, and up to 8 labels also
-//! `word1`, `shape` and `lead`. There are squares with the weighting `idf` alone. Of `ngrams` and `characters` up to 8
+//! `word1`, `shape` and `lead`; none where slots × `L` is above 2^26. There are squares with the weighting `idf` alone. Of `ngrams` and `characters` up to 8
 //! labels there is
 //!
 //! | tensor | type | shape | content |
@@ -115,7 +115,7 @@
 //!   time it occurs, to `word1` once, to `lead` once if it is among the first ten, to `shape` once if it is an item
 //!   other than `0` and `Aa`. Its own character n-grams, and its feature of a single token in a view that has rows of
 //!   tokens, are told by that.
-//! - An unknown token adds its character n-grams each time it occurs: those that are in `characters`, or if not there
+//! - Another token adds its character n-grams each time it occurs: those that are in `characters`, or if not there
 //!   in `ngrams`. An n-gram that occurs `c` times in the token counts `c` times, its square `c²` times.
 //! - All other features, each once, are looked up in `ngrams`.
 //!
