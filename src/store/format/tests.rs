@@ -87,7 +87,8 @@ proptest! {
         }
         if let Ok(damaged) = decode(&seal(file)) {
             let options = Options { explain: true, ..Options::default() };
-            let answer = Scorer::default().classify(&damaged, "i é 政府 nobody", &options);
+            let mut scorer = Scorer::default();
+            let answer = scorer.classify(&damaged, "i é 政府 nobody", &options);
             prop_assert!(answer.probabilities.iter().all(|p| p.is_finite()));
         }
     }
