@@ -18,6 +18,8 @@ from program import CANARY
 from suite import result, run
 
 GRACE = 2.0
+# The first is for who would be on another machine: who offers load, and who attacks.
+CORES = sorted(os.sched_getaffinity(0))
 
 
 def shutdown(suite):
@@ -151,10 +153,9 @@ def overload(suite):
     How fast a shared processor is changes within seconds, by a quarter and more. So the loads take turns, and
     what was answered under each is added up."""
     n_turns, seconds = suite.seconds(3, 10), 2
-    cores = sorted(os.sched_getaffinity(0))
-    with suite.server(is_measured=True, cores=cores[1:]) as server:
+    with suite.server(is_measured=True, cores=CORES[1:]) as server:
         def offer(rate):
-            return result(run("offer.py", server.address, rate, seconds, cores=cores[:1]))
+            return result(run("offer.py", server.address, rate, seconds, cores=CORES[:1]))
 
         offer(0)
         before, grown, turns = server.memory(), 0.0, []
@@ -184,13 +185,14 @@ def rate_of(offer):
 
 
 def attacked(name, over_tls=False):
-    """What others see of a server that is attacked. Attacker, clients and server share the machine, so the
-    same is measured while the attacker spends itself on a sink that does nothing, the control: more than that
-    is the server's doing. Calm, attack and control take turns: the machine changes too."""
+    """What others see of a server that is attacked. The attacker has a processor of its own: it fills its own
+    buffers, and that is not to be the others' that it takes. What is left of that is measured while it spends
+    itself on a sink that does nothing, the control: more is the server's doing. Calm, attack and control take
+    turns: the machine changes too."""
     def check(suite):
         n_turns, seconds = suite.seconds(1, 3), suite.seconds(2, 10)
         short = ("--first-byte-timeout-seconds", "2", "--untaken-reply-timeout-seconds", "2")
-        with suite.server(*short, is_measured=True, over_tls=over_tls) as server:
+        with suite.server(*short, is_measured=True, over_tls=over_tls, cores=CORES[1:]) as server:
             others(server, 1)
             before = server.memory()
             turns = [attack_once(server, name, seconds) for _ in range(n_turns)]
@@ -210,14 +212,14 @@ def attack_once(server, name, seconds):
     """What others see before an attack, during one, and beside one on a sink."""
     calm = others(server, seconds)
     memory, cpu = [server.memory()], server.cpu()
-    attacker = run("attack.py", name, server.address, seconds + 1)
+    attacker = run("attack.py", name, server.address, seconds + 1, cores=CORES[:1])
     time.sleep(0.5)
     during = others(server, seconds, lambda: memory.append(server.memory()))
     attacker = result(attacker)
     during |= attacker | {"memory": memory, "cpu": server.cpu() - cpu}
     # It takes of each connection what the server took.
-    sink = run("sink.py", seconds + 5, 1 + attacker["bytes"] // max(1, attacker["ended"]))
-    decoy = run("attack.py", name, json.loads(sink.stdout.readline()), seconds + 1)
+    sink = run("sink.py", seconds + 5, 1 + attacker["bytes"] // max(1, attacker["ended"]), cores=CORES[1:])
+    decoy = run("attack.py", name, json.loads(sink.stdout.readline()), seconds + 1, cores=CORES[:1])
     time.sleep(0.5)
     control = others(server, seconds)
     decoy.communicate(timeout=120)
@@ -227,7 +229,7 @@ def attack_once(server, name, seconds):
 
 def others(server, seconds, meanwhile=lambda: None):
     """What a client sees that makes a hundred calls a second."""
-    client = run("client.py", server.address, seconds, 100, server.ca or "")
+    client = run("client.py", server.address, seconds, 100, server.ca or "", cores=CORES[1:])
     while client.poll() is None:
         meanwhile()
         time.sleep(0.1)

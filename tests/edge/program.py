@@ -21,17 +21,16 @@ def on(cores):
 
 
 class Program:
-    """A server on free ports with a folder of its own."""
+    """A server on free ports with a folder of its own, which writes down every call, or only what it does by itself."""
 
-    def __init__(self, path, folder, *settings, cores=None):
+    def __init__(self, path, folder, *settings, cores=None, log_level="info,dictum::access=debug"):
         self.folder = Path(folder)
         self.lines = []
         self.scrapes = []
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DICTUM_")}
         self.process = subprocess.Popen(
             [*on(cores), path, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--models",
-             str(self.folder), "--log-format", "json", "--log-level", "info,dictum::access=debug",
-             *settings],
+             str(self.folder), "--log-format", "json", "--log-level", log_level, *settings],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

@@ -47,8 +47,8 @@ class Suite:
         self.collector = Collector()
 
     def server(self, *settings, is_measured=False, over_tls=False, cores=None):
-        """A server that is watched, on some processors or all. One whose times are measured sends few traces: the
-        collector is slow."""
+        """A server that is watched, on some processors or all. One whose times are measured writes down what it
+        does by itself, and sends few traces: the collector is slow."""
         suite, folder = self, tempfile.TemporaryDirectory()
         traces = ("--otlp-endpoint", self.collector.url, "--trace-share", "0.01" if is_measured else "1")
         ca = None
@@ -62,7 +62,8 @@ class Suite:
                 suite.written.append(self.written())
                 folder.cleanup()
 
-        server = Watched(self.path, Path(folder.name) / "models", *traces, *map(str, settings), cores=cores)
+        logs = {"log_level": "info"} if is_measured else {}
+        server = Watched(self.path, Path(folder.name) / "models", *traces, *map(str, settings), cores=cores, **logs)
         server.ca = ca
         return server
 
