@@ -61,7 +61,7 @@ impl ClassifierService for Classifier {
         let served = self.models.resolve(&options.target).await?;
         let version = model_version(&served);
         let answer_one = move |sentence: &str| answer(&served, sentence, &options);
-        let classifications = self.workers.for_each(request.sentences, answer_one).await?;
+        let classifications = self.workers.map(request.sentences, answer_one).await?;
         Ok(response::reply(BatchClassifyResponse { classifications, model_version: Some(version) }))
     }
 

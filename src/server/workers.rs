@@ -80,7 +80,7 @@ impl Workers {
 
     /// Makes something of each sentence, in order. Small jobs run at once; large ones end early when the caller
     /// stops waiting.
-    pub(crate) async fn for_each<T: Send + 'static>(
+    pub(crate) async fn map<T: Send + 'static>(
         &self,
         sentences: Vec<String>,
         make: impl Fn(&str) -> T + Send + Sync + 'static,
